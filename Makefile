@@ -1,0 +1,53 @@
+# `make demo` and `make test` on a fresh clone need python3 (>= 3.11), make and a package index; nothing else.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export WAREHOUSE_HOME ?= $(CURDIR)/.warehouse
+export DAGSTER_DISABLE_TELEMETRY := yes
+export DO_NOT_TRACK := 1
+SIZE ?= 1M
+
+.PHONY: help setup demo dev test test-data lint format bench clean
+
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(VENV)/.installed ## Make .venv from requirements.lock
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --require-hashes -r requirements.lock
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup ## Real sample data in, release published, what to look at next
+	$(BIN)/warehouse demo
+
+dev: setup ## The Dagster web UI on this warehouse, at http://localhost:3000
+	$(BIN)/warehouse init
+	DAGSTER_HOME=$(WAREHOUSE_HOME)/dagster $(BIN)/dagster dev
+
+lint: setup ## ruff and sqlfluff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/warehouse init --quiet
+	$(BIN)/sqlfluff lint --processes 2 --disable-progress-bar models tests/dbt
+
+format: setup ## Let ruff and sqlfluff mend what they can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/sqlfluff fix --processes 2 --disable-progress-bar models tests/dbt
+
+test: setup lint ## Everything but the large and the foreign data sets
+	$(BIN)/pytest
+
+test-data: setup ## The data sets that are not ours to ship: make test-data DATA=path
+	$(BIN)/pytest -m data --data $(DATA) tests/pipeline
+
+bench: setup ## Time and memory of full build, one more day, nothing new: make bench SIZE=10M
+	$(BIN)/python benchmarks/run.py --size $(SIZE)
+
+clean: ## Remove the environment and everything built, but not your raw files
+	rm -rf $(VENV) target logs

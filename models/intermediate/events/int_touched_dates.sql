@@ -1,0 +1,154 @@
+{{ config(materialized='table') }}
+
+with events as (
+
+    select
+        user_id,
+        event_date,
+        created_at,
+        load_id
+    from {{ ref('stg_events') }}
+
+),
+
+organization_versions as (
+
+    select * from {{ ref('stg_organization_versions') }}
+
+),
+
+tenants as (
+
+    select user_id from {{ ref('stg_organizations') }}
+
+),
+
+requests as (
+
+    select * from {{ ref('stg_recompute_requests') }}
+    where state = 'pending'
+
+),
+
+-- A request that names its tenant holds also where no load has rows of the tenant any more.
+requests_by_tenant as (
+
+    select
+        user_id,
+        from_date,
+        to_date
+    from requests
+    where user_id is not null
+
+    union all
+
+    select
+        tenants.user_id,
+        requests.from_date,
+        requests.to_date
+    from requests
+    cross join tenants
+    where requests.user_id is null
+
+),
+
+pending_loads as (
+
+    select distinct load_id
+    from {{ ref('stg_load_ledger') }}
+    where state = 'pending'
+
+),
+
+dates_of_pending_events as (
+
+    select distinct
+        user_id,
+        event_date
+    from events
+    where load_id in (select pending_loads.load_id from pending_loads)
+
+),
+
+-- The marts may hold dates in any zone that was in force since the last publication: the published or a pending one.
+zones_in_question as (
+
+    select
+        user_id,
+        timezone
+    from organization_versions
+    where load_id in (select pending_loads.load_id from pending_loads)
+
+    union all
+
+    select
+        tenants.user_id,
+        coalesce(
+            arg_max(
+                organization_versions.timezone,
+                (
+                    organization_versions.updated_at,
+                    organization_versions.load_id,
+                    organization_versions.file_id,
+                    organization_versions.record_number
+                )
+            ),
+            'UTC'
+        ) as timezone
+    from tenants
+    left join organization_versions
+        on
+            tenants.user_id = organization_versions.user_id
+            and organization_versions.load_id not in (select pending_loads.load_id from pending_loads)
+    group by tenants.user_id
+
+),
+
+tenants_in_whole as (
+
+    select user_id
+    from zones_in_question
+    group by user_id
+    having count(distinct timezone) > 1
+
+    union
+
+    select user_id
+    from requests_by_tenant
+    where from_date is null
+
+),
+
+-- Whatever the zone was, a local date lies within a day of the UTC date.
+dates_in_any_zone as (
+
+    select distinct
+        events.user_id,
+        {{ add_days('cast(events.created_at as date)', 'shift.days') }} as event_date
+    from events
+    cross join (values (-1), (0), (1)) as shift (days)
+    where events.user_id in (select tenants_in_whole.user_id from tenants_in_whole)
+
+),
+
+requested_dates as (
+
+    select
+        user_id,
+        {{ unnest_days('from_date', 'to_date') }} as event_date
+    from requests_by_tenant
+    where from_date is not null
+
+),
+
+touched as (
+
+    select * from dates_of_pending_events
+    union
+    select * from dates_in_any_zone
+    union
+    select * from requested_dates
+
+)
+
+select * from touched

@@ -1,0 +1,26 @@
+{{ config(materialized='view') }}
+
+with run_ledger as (
+
+    select * from {{ ref('stg_run_ledger') }}
+
+),
+
+described as (
+
+    select
+        run_id,
+        step,
+        kind,
+        status,
+        message,
+        code_checksum,
+        row_count,
+        seconds,
+        is_full_refresh,
+        started_at
+    from run_ledger
+
+)
+
+select * from described

@@ -1,0 +1,7 @@
+with load_ledger as (
+
+    select * from {{ source('raw', 'load_ledger') }}
+
+)
+
+select * from load_ledger

@@ -1,0 +1,1 @@
+"""Runs the warehouse: loads raw files, builds, predicts, audits and publishes."""

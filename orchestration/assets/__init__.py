@@ -1,0 +1,1 @@
+"""The Dagster assets: load, dbt models, release."""

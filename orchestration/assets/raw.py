@@ -1,0 +1,86 @@
+"""The load step as Dagster assets: new raw files → the raw tables, judged by gate 1."""
+
+import csv
+import time
+from collections.abc import Iterator
+
+import dagster as dg
+import duckdb
+
+from orchestration import ledger, load
+from orchestration.console import say
+from orchestration.home import PROJECT_DIR, Home, project_checksum
+from orchestration.parameters import State, reason_to_build
+from orchestration.quality.checks import load_checks
+from orchestration.resources import WarehouseResource, Wishes
+
+FEEDS = ("events", "customers", "organizations")
+LEDGERS = ("load_ledger", "rejected_rows", "tenant_loads", "recompute_requests")
+
+
+@dg.multi_asset(
+    name="load",
+    specs=[
+        dg.AssetSpec(["raw", table], group_name="raw", kinds={"duckdb"}, skippable=True) for table in (*FEEDS, *LEDGERS)
+    ],
+    check_specs=[
+        dg.AssetCheckSpec("gate_1", asset=["raw", feed], description="May this load enter?") for feed in FEEDS
+    ],
+)
+def load_assets(
+    context: dg.AssetExecutionContext, warehouse: WarehouseResource, wishes: Wishes
+) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    """Load new files. Yields nothing, so that everything after it is skipped, when there is nothing to build."""
+    home, started, began = warehouse.home.make(), time.monotonic(), ledger.utc_now()
+    with home.connect() as con:
+        load.create_raw_tables(con)
+        report = load.load_new_files(
+            con,
+            home.raw,
+            run_id=context.run_id,
+            loaded_at=began,
+            known_event_types=known_event_types(),
+            docs_dir=home.docs,
+            on_progress=lambda line: say(f"        {line}"),
+        )
+        reason = reason_to_build(wishes.parameters, waiting(con, home))
+        seconds = time.monotonic() - started
+        kept = sum(file.kept_count or 0 for file in report.files)
+        step = ledger.Step(
+            context.run_id, "load", "load", "success", kept, seconds, began, message=reason or "nothing new"
+        )
+        ledger.record(con, [step])
+    for warning in report.warnings:
+        say(f"        warning: {warning}")
+    yield from load_checks(report)
+    if reason is None:
+        say(f"load    nothing new, nothing changed ({seconds:.1f} s)")
+        return
+    say(f"load    done in {seconds:.1f} s; building, because {reason}")
+    for table in (*FEEDS, *LEDGERS):
+        yield dg.MaterializeResult(asset_key=["raw", table])
+
+
+def known_event_types() -> set[str]:
+    """Return the types and aliases of seed event_types; gate 1 warns about others."""
+    with (PROJECT_DIR / "seeds" / "events" / "event_types.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {name for row in rows for name in [row["event_type"], *row["aliases"].split("|")] if name}
+
+
+def waiting(con: duckdb.DuckDBPyConnection, home: Home) -> State:
+    """Read what waits for a build from the ledgers."""
+    count = "select count(*) from raw.{} where state = 'pending'"
+    clock = con.execute("select 1 from duckdb_tables() where table_name = 'int_tenant_clock'").fetchone()
+    given = (
+        clock
+        and con.execute("select 1 from intermediate.int_tenant_clock where as_of_basis = 'given' limit 1").fetchone()
+    )
+    published = (home.path / "published" / "current").exists()
+    return State(
+        pending_loads=con.execute(count.format("load_ledger")).fetchone()[0],
+        pending_requests=con.execute(count.format("recompute_requests")).fetchone()[0],
+        built_checksum=ledger.last_checksum(con, "run") if published else None,
+        current_checksum=project_checksum(),
+        was_as_of_given=bool(given),
+    )

@@ -1,0 +1,137 @@
+"""The dbt project as Dagster assets: the only file that knows dbt."""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtCliResource, dbt_assets
+
+from orchestration import ledger
+from orchestration.console import say
+from orchestration.home import MANIFEST, Home, incremental_checksum, read_manifest
+from orchestration.parameters import reason_to_refresh
+from orchestration.resources import WarehouseResource, Wishes
+
+MODELS_STEP = "models"
+"""The run ledger's name for the dbt build as a whole."""
+
+
+DBT_LOG = "dbt.log"
+"""What dbt said in the last run, in WAREHOUSE_HOME."""
+
+
+class Translator(DagsterDbtTranslator):
+    """Groups assets by room (staging, marts_rfm and so on)."""
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        """Return the folder below models or seeds as group."""
+        return "_".join(dbt_resource_props["fqn"][1:-1]) or "seeds"
+
+
+@dbt_assets(manifest=MANIFEST, name="dbt_models", dagster_dbt_translator=Translator())
+def dbt_models(
+    context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: WarehouseResource, wishes: Wishes
+) -> Iterator[Any]:
+    """Build and test all models. Touched dates only, or whole when code of the incremental models changed."""
+    home, started, began = warehouse.home, time.monotonic(), ledger.utc_now()
+    checksum = incremental_checksum(read_manifest())
+    with home.connect() as con:
+        refresh = reason_to_refresh(
+            wishes.parameters,
+            built_checksum=ledger.last_checksum(con, MODELS_STEP),
+            current_checksum=checksum,
+        )
+    say("models  " + (f"full refresh of the event-level models: {refresh}" if refresh else "touched dates only"))
+    target = home.path / "tmp" / f"dbt-{context.run_id}"
+    invocation = dbt.cli(
+        wishes.parameters.dbt_arguments(full_refresh=refresh is not None),
+        context=context,
+        target_path=target,
+        raise_on_error=False,
+    )
+    yield from _with_progress(invocation, context, home.path / DBT_LOG)
+    results = _results(target)
+    shutil.rmtree(target, ignore_errors=True)
+    succeeded = invocation.is_successful()
+    whole = ledger.Step(
+        context.run_id,
+        MODELS_STEP,
+        "models",
+        "success" if succeeded else "error",
+        seconds=time.monotonic() - started,
+        started_at=began,
+        code_checksum=checksum,
+        is_full_refresh=refresh is not None,
+        message=refresh,
+    )
+    with home.connect() as con:
+        ledger.record(con, [*_steps(con, context.run_id, results, began), whole])
+    if not succeeded:
+        raise dg.Failure(description=_explain(results, home), allow_retries=False)
+    tests = sum(result["unique_id"].startswith("test.") for result in results)
+    say(f"models  {len(results) - tests} built, {tests} tests passed or warned in {whole.seconds:.1f} s")
+
+
+def _with_progress(invocation: DbtCliInvocation, context: dg.AssetExecutionContext, log: Path) -> Iterator[Any]:
+    """Turn dbt's events into Dagster's; tell people of each model, and keep dbt's own words in a file."""
+    events = invocation.stream_raw_events()
+    with log.open("w", encoding="utf-8") as words:
+        while True:
+            with redirect_stdout(words):
+                event = next(events, None)
+            if event is None:
+                return
+            info, data = event.raw_event["info"], event.raw_event["data"]
+            if info["name"] in {"LogModelResult", "LogSeedResult"}:
+                say(f"        {data['node_info']['node_name']:<32} {data['execution_time']:6.2f} s")
+            elif info["name"] == "LogTestResult" and info["level"] in {"error", "warn"}:
+                say(f"        {info['level']}: {data['name']}: {data['num_failures']} rows")
+            yield from event.to_default_asset_events(
+                manifest=invocation.manifest,
+                dagster_dbt_translator=invocation.dagster_dbt_translator,
+                context=context,
+                target_path=invocation.target_path,
+            )
+
+
+def _results(target: Path) -> list[dict[str, Any]]:
+    file = target / "run_results.json"
+    return json.loads(file.read_text(encoding="utf-8"))["results"] if file.exists() else []
+
+
+def _steps(con: duckdb.DuckDBPyConnection, run_id: str, results: list[dict[str, Any]], began: Any) -> list[ledger.Step]:  # noqa: ANN401
+    """Return one ledger row per dbt node, with the rows of the tables that it left."""
+    tables = con.execute("select table_name, schema_name from duckdb_tables() where schema_name <> 'raw'").fetchall()
+    rows = {name: con.execute(f'select count(*) from "{schema}"."{name}"').fetchone()[0] for name, schema in tables}
+    return [
+        ledger.Step(
+            run_id,
+            step=result["unique_id"].split(".", 2)[2],
+            kind=result["unique_id"].split(".", 1)[0],
+            status={"pass": "success", "fail": "error"}.get(result["status"], result["status"]),
+            row_count=rows.get(result["unique_id"].rsplit(".", 1)[-1]),
+            seconds=result["execution_time"],
+            started_at=began,
+            message=None if result["status"] in {"pass", "success"} else (result["message"] or None),
+        )
+        for result in results
+    ]
+
+
+def _explain(results: list[dict[str, Any]], home: Home) -> str:
+    """Say which models and tests failed, how many rows, and what to do."""
+    failed = [result for result in results if result["status"] in {"error", "fail", "runtime error"}]
+    if not failed:
+        return f"dbt could not start: see {home.path / DBT_LOG}"
+    lines = [
+        f"{result['unique_id'].split('.', 2)[2]}: {' '.join((result['message'] or 'failed').split())[:400]}"
+        for result in failed[:10]
+    ]
+    more = f"\n  and {len(failed) - 10} more" if len(failed) > 10 else ""  # noqa: PLR2004
+    return "dbt stopped; the last release stands.\n  " + "\n  ".join(lines) + more

@@ -1,0 +1,333 @@
+"""The `warehouse` command. Every subcommand runs the same Dagster job that the schedule runs.
+
+Exit codes: 0 done; 1 a gate refused or a step failed (the last release stands); 2 wrong usage; 3 published, but at
+least one file was refused.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from orchestration import ledger, load, release
+from orchestration.console import say
+from orchestration.home import (
+    DBT,
+    MANIFEST,
+    PROJECT_DIR,
+    Home,
+    WarehouseBusyError,
+    exclusive,
+    manifest_is_current,
+    warehouse_home,
+)
+from orchestration.parameters import Parameters
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+DONE, FAILED, FILES_REFUSED = 0, 1, 3
+
+DAGSTER_YAML = """\
+# One run at a time: sensor, schedule and hand never collide.
+telemetry:
+  enabled: false
+concurrency:
+  runs:
+    max_concurrent_runs: 1
+"""
+
+day = click.DateTime(formats=["%Y-%m-%d"])
+
+
+class Warehouse(click.Group):
+    """A group whose commands end in one clear message instead of a traceback where the cause is known."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; known failures become exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except (WarehouseBusyError, release.ReleaseError, load.LoadError) as error:
+            click.echo(f"warehouse: {error}", err=True)
+            ctx.exit(FAILED)
+
+
+@click.group(cls=Warehouse)
+def main() -> None:
+    """Customer analytics warehouse: raw events in, published customer tables out.
+
+    Everything is read from and written to WAREHOUSE_HOME (default: .warehouse in the project folder).
+    """
+
+
+def prepare() -> Home:
+    """Make the home's folders, Dagster's settings, the raw tables and dbt's manifest, where they are missing or old."""
+    home = Home(warehouse_home()).make()
+    os.environ |= {
+        "WAREHOUSE_HOME": str(home.path),
+        "DAGSTER_HOME": str(home.path / "dagster"),
+        "DAGSTER_DISABLE_TELEMETRY": "yes",
+        "DO_NOT_TRACK": "1",
+    }
+    (home.path / "dagster" / "dagster.yaml").write_text(DAGSTER_YAML, encoding="utf-8")
+    if not home.database.exists():
+        with home.connect() as con:
+            load.create_raw_tables(con)
+    if not manifest_is_current():
+        command = [DBT, "--quiet", "parse", "--target-path", str(MANIFEST.parent)]
+        subprocess.run(command, cwd=PROJECT_DIR, check=True)  # noqa: S603 - our own dbt, constant arguments
+        MANIFEST.touch()
+    return home
+
+
+def run_job(home: Home, parameters: Parameters) -> int:
+    """Run the daily job in this process; return the exit code."""
+    import dagster as dg
+
+    from orchestration.definitions import defs
+
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    with dg.DagsterInstance.get() as instance:
+        result = defs.resolve_job_def("daily").execute_in_process(
+            run_config=parameters.run_config() | quiet, instance=instance, raise_on_error=False
+        )
+    for event in result.filter_events(lambda event: event.is_step_failure):
+        data = event.step_failure_data
+        reason = data.user_failure_data.description if data.user_failure_data else data.error.to_string()
+        click.echo(f"warehouse: {event.step_key}: {reason}", err=True)
+    if not result.success:
+        return FAILED
+    with home.connect() as con:
+        refused = [file for file in load.list_loads(con) if file.run_id == result.run_id and file.state == "refused"]
+    for file in refused:
+        click.echo(f"warehouse: refused {file.path}: {file.reason}", err=True)
+    return FILES_REFUSED if refused else DONE
+
+
+@main.command()
+@click.option("--quiet", is_flag=True, help="Say nothing.")
+def init(quiet: bool) -> None:  # noqa: FBT001 - click passes flags by name
+    """Make WAREHOUSE_HOME, its empty raw tables and dbt's manifest. Other commands do it by themselves."""
+    home = prepare()
+    if not quiet:
+        say(f"{home.path} is ready; put files under {home.raw}/<feed>/")
+
+
+@main.command()
+@click.option("--as-of", type=day, help="The tenant-local day that the marts speak of (default: see docs/metrics.md).")
+@click.option("--full-refresh", is_flag=True, help="Rebuild the event-level models from the raw tables.")
+@click.option("--accept-release", is_flag=True, help="Publish although gate 3 refuses; recorded in the release.")
+def run(as_of: datetime | None, full_refresh: bool, accept_release: bool) -> None:  # noqa: FBT001
+    """Load new raw files, build and test the marts, publish a release."""
+    home = prepare()
+    with exclusive(home, "warehouse run"):
+        code = run_job(home, Parameters(as_of.date() if as_of else None, full_refresh, accept_release))
+    sys.exit(code)
+
+
+@main.command()
+@click.option("--from", "from_date", type=day, required=True, help="First local date.")
+@click.option("--to", "to_date", type=day, required=True, help="Last local date, included.")
+def backfill(from_date: datetime, to_date: datetime) -> None:
+    """Recompute a range of local dates of all tenants from the raw tables, then run."""
+    if to_date < from_date:
+        message = f"--to {to_date:%Y-%m-%d} lies before --from {from_date:%Y-%m-%d}"
+        raise click.UsageError(message)
+    home = prepare()
+    with exclusive(home, "warehouse backfill"):
+        with home.connect() as con:
+            load.create_raw_tables(con)
+            ledger.request_recompute(con, from_date.date(), to_date.date(), cause="backfill")
+        code = run_job(home, Parameters())
+    sys.exit(code)
+
+
+@main.command()
+def demo() -> None:
+    """Load real sample data and three generated tenants, publish a release, and show what to look at."""
+    from orchestration import sample_data
+
+    home = prepare()
+    with exclusive(home, "warehouse demo"):
+        if not any((home.raw / "events").rglob("*.parquet")):
+            say("sample  writing Complete Journey (real, 2,469 households) and three generated tenants")
+            sample_data.write_complete_journey(home.raw)
+            sample_data.generate(home.raw, events=300_000, truth_dir=home.path / "sample_truth")
+        code = run_job(home, Parameters())
+    if code in (DONE, FILES_REFUSED):
+        show_summary(home)
+    sys.exit(code if code == FAILED else DONE)
+
+
+def show_summary(home: Home) -> None:
+    """Print who the customers of the current release are, and where to look next."""
+    with release.read_release(home.path) as con:
+        totals = con.execute(
+            """
+            select
+                user_id,
+                as_of_date,
+                (select count(*) from marts.customers where customers.user_id = data_as_of.user_id),
+                (
+                    select count(*) from marts.orders
+                    where orders.user_id = data_as_of.user_id and not orders.is_unmatched_refund
+                ),
+                (select sum(net_amount) from marts.orders where orders.user_id = data_as_of.user_id),
+                coalesce(currency, '')
+            from marts.data_as_of
+            order by user_id
+            """
+        ).fetchall()
+        segments = con.execute(
+            """
+            select segment, count(*) as customers, count(*) / sum(count(*)) over ()
+            from marts.customer_segments
+            group by segment
+            order by customers desc, segment
+            """
+        ).fetchall()
+    say(f"\n{'tenant':<20} {'as of':<12} {'customers':>10} {'orders':>10} {'net revenue':>18}")
+    for user_id, as_of_date, customers, orders, revenue, currency in totals:
+        say(f"{user_id:<20} {as_of_date!s:<12} {customers:>10,} {orders:>10,} {revenue or 0:>14,.2f} {currency:>3}")
+    say(f"\n{'segment':<22} {'customers':>10} {'share':>7}")
+    for segment, customers, share in segments:
+        say(f"{segment:<22} {customers:>10,} {share:>7.1%}")
+    published = home.path / "published" / "analytics.duckdb"
+    say(
+        f"""
+The release: {published}
+  python -c "import duckdb; print(duckdb.connect('{published}', read_only=True).sql('from marts.customer_rfm limit 10'))"
+Data-quality pages: {home.docs}/index.html
+Next: drop your own files into {home.raw}/events/ and call `warehouse run`; `warehouse status`; `make dev` for the web UI."""
+    )
+
+
+@main.command()
+def status() -> None:
+    """Show the current release, what waits, what was refused and how the last run went."""
+    home = Home(warehouse_home())
+    current = release.current_release(home.path)
+    if current is None:
+        say(
+            f"nothing is published in {home.path} yet: call `warehouse demo` or put files under {home.raw} and `warehouse run`"
+        )
+        return
+    say(
+        f"release {current.release_id}, published {current.published_at:%Y-%m-%d %H:%M} UTC, in {home.path / 'published'}"
+    )
+    for tenant, as_of_date in sorted(current.as_of.items()):
+        say(f"  {tenant:<20} as of {as_of_date}")
+    with release.read_release(home.path) as con:
+        files = con.execute(
+            "select state, count(*), sum(row_count), sum(rejected_count), sum(duplicate_count) "
+            "from marts.load_ledger group by state order by state"
+        ).fetchall()
+        refused = con.execute(
+            "select path, reason from marts.load_ledger where state = 'refused' order by path"
+        ).fetchall()
+        slowest = con.execute(
+            "select step, seconds, row_count from marts.run_ledger "
+            "where kind = 'model' and run_id = (select arg_max(run_id, started_at) from marts.run_ledger) "
+            "order by seconds desc, step limit 5"
+        ).fetchall()
+        pending = con.execute("select sum(pending_event_count) from marts.data_as_of").fetchone()[0]
+    say("files")
+    for state, count, rows, rejected, duplicates in files:
+        say(
+            f"  {state:<10} {count:>6} files {rows or 0:>14,} rows {rejected or 0:>10,} rejected {duplicates or 0:>10,} duplicate"
+        )
+    for path, reason in refused:
+        say(f"  refused {path}: {reason}")
+    say(f"events after the as-of date, waiting: {pending or 0:,}")
+    say("slowest models of the last run")
+    for step, seconds, rows in slowest:
+        say(f"  {step:<32} {seconds:6.2f} s" + (f" {rows:>14,} rows" if rows is not None else ""))
+
+
+@main.command()
+@click.argument("release_id", required=False)
+def rollback(release_id: str | None) -> None:
+    """Point the readers back to the release before, or to RELEASE_ID."""
+    home = Home(warehouse_home())
+    with exclusive(home, "warehouse rollback"):
+        now_current = release.rollback(home.path, release_id)
+    say(f"readers now see release {now_current.release_id}")
+
+
+@main.command()
+@click.option("--to", "directory", type=click.Path(path_type=Path), required=True, help="Folder to publish into.")
+@click.option("--path-prefix", help="How clients will see that folder, when they mount it under another path.")
+def publish(directory: Path, path_prefix: str | None) -> None:
+    """Copy the current release into another folder, its views pointing to their files there."""
+    copied = release.publish_to(Home(warehouse_home()).path, directory, path_prefix=path_prefix)
+    say(f"release {copied.release_id} stands in {directory}")
+
+
+@main.command()
+def dev() -> None:
+    """Copy the working warehouse for editing models: then `dbt build --target dev`."""
+    home = prepare()
+    copy = home.path / "dev.duckdb"
+    with exclusive(home, "warehouse dev"):
+        shutil.copyfile(home.database, copy)
+    say(f"{copy} is yours: `dbt build --target dev --select my_model+` leaves the run's own warehouse alone")
+
+
+@main.group(name="load")
+def load_group() -> None:
+    """List, accept, retry or replace raw files."""
+
+
+@load_group.command(name="list")
+def load_list() -> None:
+    """List every file that was seen: state, rows, and why it was refused."""
+    home = prepare()
+    with exclusive(home, "warehouse load list"), home.connect() as con:
+        files = load.list_loads(con)
+    for file in files:
+        counts = f"{file.row_count or 0:>12,} rows {file.rejected_count or 0:>8,} rejected {file.duplicate_count or 0:>8,} duplicate"
+        say(f"{file.state:<10} {counts}  {file.path}" + (f": {file.reason}" if file.reason else ""))
+
+
+@load_group.command()
+@click.argument("path")
+def accept(path: str) -> None:
+    """Load a refused file in spite of gate 1; recorded with the verdict that was overruled."""
+    home = prepare()
+    with exclusive(home, "warehouse load accept"), home.connect() as con:
+        load.accept(con, home.raw, path, run_id="accept", loaded_at=ledger.utc_now(), on_progress=say)
+    say("loaded; `warehouse run` publishes it")
+
+
+@load_group.command()
+@click.argument("path")
+def retry(path: str) -> None:
+    """Forget that a file was refused: the next run tries it again."""
+    home = prepare()
+    with exclusive(home, "warehouse load retry"), home.connect() as con:
+        load.retry(con, path)
+    say("`warehouse run` tries it again")
+
+
+@load_group.command()
+@click.argument("path")
+def replace(path: str) -> None:
+    """Withdraw what a path brought before and load what the file holds now."""
+    home = prepare()
+    with exclusive(home, "warehouse load replace"), home.connect() as con:
+        report = load.replace(con, home.raw, path, run_id="replace", loaded_at=ledger.utc_now(), on_progress=say)
+    for file in report.refused:
+        click.echo(f"warehouse: refused {file.path}: {file.reason}; its former rows stay", err=True)
+    if report.refused:
+        sys.exit(FAILED)
+    say("replaced; `warehouse run` publishes it")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""Where things are, who may write, and which code a run uses."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+PROJECT_DIR = Path(__file__).resolve().parents[1]
+DBT = Path(sys.executable).parent / "dbt"
+"""The dbt that was installed beside this Python, whatever PATH says."""
+
+MANIFEST = PROJECT_DIR / "target" / "manifest.json"
+CODE_FILES = ("dbt_project.yml", "models", "macros", "seeds")
+
+
+def warehouse_home() -> Path:
+    """Return the folder that holds everything written: WAREHOUSE_HOME, by default `.warehouse`."""
+    return Path(os.environ.get("WAREHOUSE_HOME") or PROJECT_DIR / ".warehouse").resolve()
+
+
+@dataclass(frozen=True)
+class Home:
+    """The places below one WAREHOUSE_HOME."""
+
+    path: Path
+
+    @property
+    def raw(self) -> Path:
+        """Return the folder that raw files are dropped into, one sub-folder a feed."""
+        return self.path / "raw"
+
+    @property
+    def database(self) -> Path:
+        """Return the working database; it belongs to the run alone."""
+        return self.path / "warehouse.duckdb"
+
+    @property
+    def docs(self) -> Path:
+        """Return the folder of the data-quality pages."""
+        return self.path / "docs" / "data_quality"
+
+    @property
+    def lock(self) -> Path:
+        """Return the file whose lock says that a run is under way, and whose text says which."""
+        return self.path / "run.lock"
+
+    def make(self) -> Home:
+        """Create the folders that a run and its user expect."""
+        for folder in (self.raw / "events", self.path / "tmp", self.path / "dagster"):
+            folder.mkdir(parents=True, exist_ok=True)
+        return self
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Return DuckDB's limits; every connection of a process must be opened with the same."""
+        return {
+            "memory_limit": os.environ.get("WAREHOUSE_MEMORY", "75%"),
+            "temp_directory": str(self.path / "tmp"),
+        }
+
+    @contextmanager
+    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the working database for writing; time zone UTC, spill files below the home."""
+        with duckdb.connect(self.database, config=self.settings) as con:
+            con.execute("set TimeZone = 'UTC'")
+            yield con
+
+
+class WarehouseBusyError(RuntimeError):
+    """Another run holds the warehouse."""
+
+
+_held: dict[Path, int] = {}
+"""Lock files that this process holds, with the number of holders: a command and the job it starts share one lock."""
+
+
+@contextmanager
+def exclusive(home: Home, purpose: str) -> Iterator[None]:
+    """Hold the warehouse for one run; raise WarehouseBusyError, naming holder and start, if another process does.
+
+    The lock is the operating system's: it ends with the process, so a killed run leaves nothing to clean up.
+    """
+    if home.lock in _held:
+        _held[home.lock] += 1
+        try:
+            yield
+        finally:
+            _held[home.lock] -= 1
+        return
+    home.make()
+    with home.lock.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            message = f"the warehouse {home.path} is held by {file.read().strip() or 'another run'}; wait for it to end"
+            raise WarehouseBusyError(message) from None
+        file.truncate(0)
+        file.write(f"`{purpose}` (process {os.getpid()}) since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC")
+        file.flush()
+        _held[home.lock] = 1
+        try:
+            yield
+        finally:
+            del _held[home.lock]
+            file.truncate(0)
+
+
+def project_checksum(project_dir: Path = PROJECT_DIR) -> str:
+    """Return one hash over every file that dbt reads: when it changes, the marts must be rebuilt."""
+    digest = hashlib.sha256()
+    for path in _code_files(project_dir):
+        digest.update(str(path.relative_to(project_dir)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _code_files(project_dir: Path) -> list[Path]:
+    roots = [project_dir / name for name in CODE_FILES]
+    return sorted(
+        path
+        for root in roots
+        for path in ([root] if root.is_file() else root.rglob("*"))
+        if path.suffix in {".sql", ".yml", ".csv", ".md"}
+    )
+
+
+def manifest_is_current(project_dir: Path = PROJECT_DIR, manifest: Path = MANIFEST) -> bool:
+    """Say whether target/manifest.json is younger than every file it was made from."""
+    if not manifest.exists():
+        return False
+    made = manifest.stat().st_mtime
+    return all(path.stat().st_mtime <= made for path in [*_code_files(project_dir), project_dir / "profiles.yml"])
+
+
+def read_manifest(manifest: Path = MANIFEST) -> dict[str, Any]:
+    """Return dbt's manifest."""
+    return json.loads(manifest.read_text(encoding="utf-8"))
+
+
+def incremental_checksum(manifest: Mapping[str, Any]) -> str:
+    """Return one hash over the incremental models and all the models, seeds and macros that they read.
+
+    When it changes, rows of dates that no load touches are stale: the next run rebuilds the incremental models whole.
+    """
+    nodes, macros = manifest["nodes"], manifest["macros"]
+    todo = [key for key, node in nodes.items() if node["config"].get("materialized") == "incremental"]
+    seen: set[str] = set()
+    while todo:
+        key = todo.pop()
+        if key in seen or not (key in nodes or key in macros):
+            continue
+        seen.add(key)
+        depends = (nodes.get(key) or macros[key])["depends_on"]
+        todo += [*depends.get("macros", []), *depends.get("nodes", [])]
+    own_macros = {key for key in seen if key in macros and macros[key]["package_name"] == "customer_warehouse"}
+    own_macros |= {key for key in macros if "replace_dates" in key}
+    texts = [nodes[key]["checksum"]["checksum"] for key in seen if key in nodes]
+    texts += [macros[key]["macro_sql"] for key in own_macros]
+    return hashlib.sha256("\0".join(sorted(texts)).encode()).hexdigest()[:16]

@@ -1,0 +1,64 @@
+"""The run ledger: what every run did, step by step. Recorded, never rebuilt."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import date
+
+    import duckdb
+
+
+@dataclass(frozen=True)
+class Step:
+    """One row of raw.run_ledger: a step of a run, its result and its cost."""
+
+    run_id: str
+    step: str
+    kind: str
+    status: str
+    row_count: int | None = None
+    seconds: float | None = None
+    started_at: datetime | None = None
+    code_checksum: str | None = None
+    is_full_refresh: bool | None = None
+    message: str | None = None
+
+
+def record(con: duckdb.DuckDBPyConnection, steps: Iterable[Step]) -> None:
+    """Write steps; a step that the run has recorded before (a retried step) is replaced."""
+    rows = [astuple(step) for step in steps]
+    con.begin()
+    con.executemany("delete from raw.run_ledger where run_id = ? and step = ?", [row[:2] for row in rows])
+    con.executemany("insert into raw.run_ledger values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    con.commit()
+
+
+def last_checksum(con: duckdb.DuckDBPyConnection, step: str) -> str | None:
+    """Return the code checksum of the last successful run of a step; null if there was none."""
+    row = con.execute(
+        "select code_checksum from raw.run_ledger where step = ? and status = 'success' order by started_at desc limit 1",
+        [step],
+    ).fetchone()
+    return row[0] if row else None
+
+
+def utc_now() -> datetime:
+    """Return the wall clock as naive UTC, as the ledgers keep it."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def request_recompute(con: duckdb.DuckDBPyConnection, from_date: date, to_date: date, *, cause: str) -> None:
+    """Ask the next run to recompute local dates, both ends included, of all tenants."""
+    con.execute(
+        """
+        insert into raw.recompute_requests (request_id, user_id, from_date, to_date, cause, state)
+        select coalesce(max(request_id), 0) + 1, null, $from_date, $to_date, $cause, 'pending'
+        from raw.recompute_requests
+        """,
+        {"from_date": from_date, "to_date": to_date, "cause": cause},
+    )

@@ -1,0 +1,81 @@
+"""What a run can be asked for, and what follows from it: pure functions, so that they can be tested without a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The wishes of one run."""
+
+    as_of_date: date | None = None
+    """The tenant-local day that the marts speak of; None: the rule of int_tenant_clock decides."""
+    full_refresh: bool = False
+    """Rebuild the event-level models from the raw tables."""
+    accept_release: bool = False
+    """Publish although gate 3 refuses; recorded in the release."""
+
+    def dbt_arguments(self, *, full_refresh: bool) -> list[str]:
+        """Return the dbt command of the run; unit tests are CI's, not production's."""
+        arguments = ["build", "--exclude-resource-type", "unit_test"]
+        if full_refresh:
+            arguments.append("--full-refresh")
+        if self.as_of_date:
+            arguments += ["--vars", f'{{"as_of_date": "{self.as_of_date:%Y-%m-%d}"}}']
+        return arguments
+
+    def run_config(self) -> dict[str, Any]:
+        """Return Dagster's run configuration for these wishes."""
+        return {
+            "resources": {
+                "wishes": {
+                    "config": {
+                        "as_of_date": self.as_of_date.isoformat() if self.as_of_date else "",
+                        "full_refresh": self.full_refresh,
+                        "accept_release": self.accept_release,
+                    }
+                }
+            }
+        }
+
+
+@dataclass(frozen=True)
+class State:
+    """What is waiting when the load step is through."""
+
+    pending_loads: int
+    pending_requests: int
+    built_checksum: str | None
+    """Checksum of the code that made the last published release; None before the first."""
+    current_checksum: str
+    was_as_of_given: bool
+    """Whether the working marts were built for a day given by hand."""
+
+
+def reason_to_build(parameters: Parameters, state: State) -> str | None:
+    """Say why the marts must be built, or None when the last release is still what a run would publish."""
+    reasons = (
+        (state.built_checksum is None, "nothing is published yet"),
+        (state.pending_loads > 0, f"{state.pending_loads} loaded files wait for publication"),
+        (state.pending_requests > 0, f"{state.pending_requests} requests to recompute dates"),
+        (state.built_checksum != state.current_checksum, "models, macros or seeds changed"),
+        (parameters.as_of_date is not None, f"as-of date {parameters.as_of_date} is asked for"),
+        (state.was_as_of_given, "the last build was for an as-of date given by hand"),
+        (parameters.full_refresh, "a full refresh is asked for"),
+        (parameters.accept_release, "a refused release is accepted"),
+    )
+    return next((reason for holds, reason in reasons if holds), None)
+
+
+def reason_to_refresh(parameters: Parameters, *, built_checksum: str | None, current_checksum: str) -> str | None:
+    """Say why the event-level models must be rebuilt whole, or None when replacing touched dates is enough."""
+    if built_checksum is None:
+        return "first build"
+    if parameters.full_refresh:
+        return "asked for"
+    if built_checksum != current_checksum:
+        return "an event-level model, macro or seed changed"
+    return None

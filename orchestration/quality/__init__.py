@@ -1,0 +1,1 @@
+"""Gates: whether a load may enter and whether a release may leave."""

@@ -1,0 +1,44 @@
+"""What Dagster hands to the steps of a run: the warehouse, held alone, and the run's wishes."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import date
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from orchestration.home import Home, exclusive, warehouse_home
+from orchestration.parameters import Parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class WarehouseResource(dg.ConfigurableResource):
+    """The warehouse of this WAREHOUSE_HOME, held alone for the length of a run."""
+
+    @property
+    def home(self) -> Home:
+        """Return the places of the warehouse."""
+        return Home(warehouse_home())
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[WarehouseResource]:
+        """Hold the run lock while the run's steps go on."""
+        with exclusive(self.home, f"run {context.run_id}"):
+            yield self
+
+
+class Wishes(dg.ConfigurableResource):
+    """What this run is asked for, the same for all its steps."""
+
+    as_of_date: str = ""
+    full_refresh: bool = False
+    accept_release: bool = False
+
+    @property
+    def parameters(self) -> Parameters:
+        """Return the wishes as typed parameters."""
+        day = date.fromisoformat(self.as_of_date) if self.as_of_date else None
+        return Parameters(day, self.full_refresh, self.accept_release)

@@ -1,0 +1,38 @@
+"""What starts a run between mornings: new raw files."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from pathlib import Path
+
+import dagster as dg
+
+from orchestration.home import Home, warehouse_home
+from orchestration.schedules import daily_job
+
+SETTLED_SECONDS = 30
+"""A file younger than this may still be written to."""
+
+SUFFIXES = {".parquet", ".csv", ".jsonl"}
+
+
+def fingerprint(raw: Path, now: float) -> str | None:
+    """Return a hash of the raw files (path, size, time), or None while one of them is too young to be whole."""
+    files = sorted(path for path in raw.rglob("*") if path.suffix in SUFFIXES)
+    stats = [(path, path.stat()) for path in files]
+    if any(now - stat.st_mtime < SETTLED_SECONDS for _, stat in stats):
+        return None
+    listing = "\n".join(f"{path.relative_to(raw)}\t{stat.st_size}\t{stat.st_mtime_ns}" for path, stat in stats)
+    return hashlib.sha256(listing.encode()).hexdigest()[:16]
+
+
+@dg.sensor(job=daily_job, minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.STOPPED)
+def new_raw_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    """Ask for a run when the set of raw files has changed and settled."""
+    seen = fingerprint(Home(warehouse_home()).raw, time.time())
+    if seen is None:
+        return dg.SkipReason("a raw file is still being written")
+    if seen == context.cursor:
+        return dg.SkipReason("no new raw file")
+    return dg.SensorResult(run_requests=[dg.RunRequest(run_key=seen)], cursor=seen)

@@ -1,0 +1,41 @@
+"""What several rooms of tests share: the parsed project and one small built warehouse."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from small_data import fill
+from small_warehouse import SmallWarehouse, parse_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dbt.contracts.graph.manifest import Manifest
+
+
+@pytest.fixture(scope="session")
+def dbt_manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    """Return the parsed project as dbt's own object."""
+    return parse_project(tmp_path_factory.mktemp("parse"))
+
+
+@pytest.fixture(scope="session")
+def manifest(dbt_manifest: Manifest) -> dict[str, Any]:
+    """Return the parsed project as `target/manifest.json` has it."""
+    return dbt_manifest.writable_manifest().to_dict(omit_none=False)
+
+
+@pytest.fixture(scope="session")
+def built_warehouse(dbt_manifest: Manifest, tmp_path_factory: pytest.TempPathFactory) -> SmallWarehouse:
+    """Return a warehouse built from `small_data`; copy it before changing anything."""
+    warehouse = SmallWarehouse(tmp_path_factory.mktemp("built"), dbt_manifest).create()
+    fill(warehouse)
+    warehouse.build()
+    return warehouse
+
+
+@pytest.fixture
+def copied_warehouse(built_warehouse: SmallWarehouse, tmp_path: Path) -> SmallWarehouse:
+    """Return a copy of the built warehouse that the test may spoil."""
+    return built_warehouse.copy_to(tmp_path)

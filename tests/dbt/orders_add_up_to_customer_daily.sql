@@ -1,0 +1,55 @@
+{{ config(meta={'dagster': {'ref': {'name': 'orders'}}}) }}
+
+-- Orders are rebuilt from lines and refunds, spend by day from the events: for each customer both must say the same by as_of_date.
+with orders as (
+
+    select
+        user_id,
+        customer_id,
+        sum(gross_amount) as gross_amount,
+        sum(refund_amount) as refund_amount,
+        sum(net_amount) as net_amount
+    from {{ ref('orders') }}
+    group by user_id, customer_id
+
+),
+
+clock as (
+
+    select
+        user_id,
+        as_of_date
+    from {{ ref('data_as_of') }}
+
+),
+
+customer_daily as (
+
+    select
+        daily.user_id,
+        daily.customer_id,
+        sum(daily.gross_amount) as gross_amount,
+        sum(daily.refund_amount) as refund_amount
+    from {{ ref('customer_daily') }} as daily
+    inner join clock on daily.user_id = clock.user_id and daily.event_date <= clock.as_of_date
+    group by daily.user_id, daily.customer_id
+
+),
+
+differences as (
+
+    select
+        user_id,
+        customer_id,
+        orders.net_amount as net_of_orders,
+        customer_daily.gross_amount - customer_daily.refund_amount as net_of_days
+    from orders
+    full outer join customer_daily using (user_id, customer_id)
+    where
+        coalesce(orders.gross_amount, 0) <> coalesce(customer_daily.gross_amount, 0)
+        or coalesce(orders.refund_amount, 0) <> coalesce(customer_daily.refund_amount, 0)
+        or coalesce(orders.net_amount, 0) <> coalesce(customer_daily.gross_amount - customer_daily.refund_amount, 0)
+
+)
+
+select * from differences

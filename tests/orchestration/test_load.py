@@ -1,0 +1,990 @@
+"""Loading: what becomes of every kind of file and line, on small real files."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+
+from orchestration import load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LOADED_AT = datetime(2026, 11, 20, 6, 0, 0)  # noqa: DTZ001 (the raw tables hold UTC without a zone)
+HEADER = "id,user_id,customer_id,event_type,created_at"
+
+
+class Warehouse:
+    """A raw/ folder and a database; each `run` is a day later than the one before."""
+
+    def __init__(self, home: Path) -> None:
+        self.raw = home / "raw"
+        self.raw.mkdir()
+        self.con = duckdb.connect(str(home / "warehouse.duckdb"))
+        self.runs = 0
+        self.messages: list[str] = []
+
+    def write(self, path: str, content: str | bytes | list[dict[str, Any]]) -> Path:
+        """Write a raw file: text, bytes, or records as JSON Lines."""
+        file = self.raw / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, list):
+            content = "".join(json.dumps(record) + "\n" for record in content)
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+        stamp = 1_700_000_000 + 60 * len(os.listdir(file.parent)) + self.runs
+        os.utime(file, (stamp, stamp))
+        return file
+
+    def write_parquet(self, path: str, select: str) -> Path:
+        """Write the result of a query as a raw Parquet file."""
+        file = self.raw / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self.con.execute(f"copy ({select}) to '{file}' (format parquet)")
+        return file
+
+    def run(self, **settings: Any) -> load.LoadReport:  # noqa: ANN401
+        """Load what is new."""
+        self.runs += 1
+        return load.load_new_files(self.con, self.raw, **self.at_this_run(), **settings)
+
+    def at_this_run(self) -> dict[str, Any]:
+        """Return the arguments that every run has."""
+        return {"run_id": f"run {self.runs}", "loaded_at": LOADED_AT + timedelta(days=self.runs - 1)}
+
+    def rows(self, sql: str) -> list[tuple]:
+        """Return the rows of a query."""
+        return self.con.execute(sql).fetchall()
+
+    def values(self, sql: str) -> list[Any]:
+        """Return the first column of a query."""
+        return [row[0] for row in self.rows(sql)]
+
+    def counts(self, path: str) -> tuple[int, ...]:
+        """Return (rows, kept, rejected, duplicate, conflict, missing) of the last version of a path."""
+        return self.rows(f"""
+            select row_count, kept_count, rejected_count, duplicate_count, conflict_count, missing_line_count
+            from raw.load_ledger where path = '{path}' order by file_id desc limit 1
+        """)[0]
+
+    def rejects(self) -> list[tuple[int, str]]:
+        """Return (record number, rule) of every rejected row."""
+        return self.rows("select record_number, rule from raw.rejected_rows order by file_id, record_number")
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Iterator[Warehouse]:
+    warehouse = Warehouse(tmp_path)
+    yield warehouse
+    warehouse.con.close()
+
+
+def event(**values: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Return a valid event record with some values set."""
+    return {"customer_id": "c1", "event_type": "purchase", "created_at": "2026-11-01T10:00:00"} | values
+
+
+def good_events(count: int, **values: Any) -> list[dict[str, Any]]:  # noqa: ANN401
+    """Return valid events with ids g1, g2, …: enough of them keep gate 1 out of a test about rows."""
+    return [event(id=f"g{number}", **values) for number in range(1, count + 1)]
+
+
+# ── Tables and keys ───────────────────────────────────────────────────────────────────────────
+
+
+def test_raw_tables_are_created_once_and_kept(warehouse: Warehouse) -> None:
+    load.create_raw_tables(warehouse.con)
+    warehouse.con.execute("insert into raw.releases (release_id) values ('r')")
+    load.create_raw_tables(warehouse.con)
+    tables = set(warehouse.values("select table_schema || '.' || table_name from information_schema.tables"))
+    assert set(load.TABLES) <= tables
+    assert warehouse.values("select release_id from raw.releases") == ["r"]
+
+
+def test_key_parts_do_not_run_together(warehouse: Warehouse) -> None:
+    pairs = [("'a'", "'bc'"), ("'ab'", "'c'"), ("null::varchar", "'abc'"), ("''", "'abc'")]
+    keys = {warehouse.values(f"select {load.uuid_sql(pair)}")[0] for pair in pairs}
+    assert len(keys) == len(pairs)
+
+
+def test_event_key_is_md5_of_tenant_and_source_id(warehouse: Warehouse) -> None:
+    warehouse.write("events/a.jsonl", [event(id="7", user_id="t1")])
+    warehouse.run()
+    expected = warehouse.values("select md5('2:t1' || '1:7')::uuid")
+    assert warehouse.values("select event_id from raw.events") == expected
+
+
+# ── Formats ───────────────────────────────────────────────────────────────────────────────────
+
+FULL_EVENT = {
+    "id": "e1",
+    "user_id": "t1",
+    "customer_id": "17850",
+    "event_type": "purchase",
+    "event_category": "website",
+    "product_id": "p1",
+    "product_name": "Café ☕",
+    "product_category": "drinks",
+    "event_value": 12.5,
+    "event_properties": {"order_id": "o1", "lines": [{"quantity": 2}]},
+    "page_url": "https://shop.example/p?x=1",
+    "referrer_url": "https://search.example/",
+    "ip_address": "10.0.0.7",
+    "user_agent": "Agent, with comma",
+    "device_type": "mobile",
+    "browser": "Fox",
+    "os": "Linux",
+    "location": {"country": "US", "city": "New York"},
+    "session_id": "s1",
+    "created_at": "2026-11-01T10:00:00",
+}
+EXPECTED_EVENT = {
+    "source_event_id": "e1",
+    "event_value": pytest.approx(12.5),
+    "event_properties": '{"order_id":"o1","lines":[{"quantity":2}]}',
+    "location": '{"country":"US","city":"New York"}',
+    "created_at": datetime(2026, 11, 1, 10),  # noqa: DTZ001
+    "record_number": 1,
+}
+
+
+def write_in_every_format(warehouse: Warehouse, name: str, record: dict[str, Any]) -> None:
+    """Write one record as JSON Lines, as CSV, and as Parquet with JSON text and with structs."""
+    warehouse.write(f"events/{name}.jsonl", [record])
+    texts = [json.dumps(v) if isinstance(v, dict) else str(v) for v in record.values()]
+    quoted = ['"' + text.replace('"', '""') + '"' for text in texts]
+    warehouse.write(f"events/{name}.csv", f"{','.join(record)}\n{','.join(quoted)}\n")
+    source = f"read_json('{warehouse.raw}/events/{name}.jsonl', columns = {{{{types}}}})"
+    text_types = {key: "VARCHAR" for key in record} | {"event_value": "DOUBLE", "created_at": "TIMESTAMP"}
+    struct_types = text_types | {
+        "customer_id": "DOUBLE",
+        "event_properties": "STRUCT(order_id VARCHAR, gift VARCHAR, lines STRUCT(quantity BIGINT)[])",
+        "location": "STRUCT(country VARCHAR, city VARCHAR)",
+    }
+    for suffix, types in (("text", text_types), ("struct", struct_types)):
+        listed = ", ".join(f"{key}: '{sql_type}'" for key, sql_type in types.items() if key in record)
+        warehouse.write_parquet(f"events/{name}_{suffix}.parquet", f"from {source.format(types=listed)}")
+
+
+@pytest.mark.parametrize("file", ["a.jsonl", "a.csv", "a_text.parquet", "a_struct.parquet"])
+def test_every_format_gives_the_same_typed_row(warehouse: Warehouse, file: str) -> None:
+    write_in_every_format(warehouse, "a", FULL_EVENT)
+    for other in (warehouse.raw / "events").iterdir():
+        if other.name != file:
+            other.unlink()
+    report = warehouse.run()
+    assert not report.refused
+    row = warehouse.con.execute("select * from raw.events").df().to_dict("records")[0]
+    unchanged = {key: value for key, value in FULL_EVENT.items() if key in row and key not in EXPECTED_EVENT}
+    assert {key: row[key] for key in unchanged} == unchanged
+    assert {key: row[key] for key in EXPECTED_EVENT} == EXPECTED_EVENT
+
+
+def test_content_hash_does_not_depend_on_the_format(warehouse: Warehouse) -> None:
+    without_id = {key: value for key, value in FULL_EVENT.items() if key != "id"}
+    write_in_every_format(warehouse, "a", without_id)
+    warehouse.run()
+    assert warehouse.values("select count(*) from raw.events") == [1]
+    assert warehouse.values("select is_conflict from raw.duplicate_events") == [False] * 3
+
+
+def test_event_needs_only_three_columns(warehouse: Warehouse) -> None:
+    warehouse.write("events/a.csv", "customer_id,event_type,created_at\nc1,login,2026-11-01\n")
+    warehouse.run()
+    assert warehouse.rows("select user_id, customer_id, event_value, location, created_at from raw.events") == [
+        ("default", "c1", None, None, datetime(2026, 11, 1))  # noqa: DTZ001
+    ]
+
+
+def test_empty_strings_are_null_and_an_empty_tenant_is_default(warehouse: Warehouse) -> None:
+    warehouse.write("events/a.csv", f'{HEADER},event_value,browser\n,,c1,login,2026-11-01,,""\n')
+    warehouse.run()
+    found = warehouse.rows("select source_event_id, user_id, event_value, browser from raw.events")
+    assert found == [(None, "default", None, None)]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_csv_delimiter_is_found(warehouse: Warehouse, delimiter: str) -> None:
+    lines = [HEADER, "1,t,c1,login,2026-11-01", "2,t,c2,login,2026-11-02"]
+    warehouse.write("events/a.csv", "\n".join(lines).replace(",", delimiter))
+    warehouse.run()
+    assert warehouse.values("select customer_id from raw.events order by all") == ["c1", "c2"]
+
+
+def test_csv_with_byte_order_mark_and_header_in_any_case(warehouse: Warehouse) -> None:
+    text = "\ufeffCustomer_ID, Event_Type ,CREATED_AT\r\nc1,login,2026-11-01\r\n"
+    warehouse.write("events/a.csv", text)
+    warehouse.run()
+    assert warehouse.values("select customer_id || event_type from raw.events") == ["c1login"]
+
+
+@pytest.mark.parametrize("path", ["events/a.csv", "events/a.jsonl"])
+def test_latin_1_is_read_where_a_file_is_not_utf_8(warehouse: Warehouse, path: str) -> None:
+    text = "customer_id,event_type,created_at,product_name\nc1,login,2026-11-01,Café Müller\n"
+    if path.endswith("jsonl"):
+        text = json.dumps(event(product_name="Café Müller"), ensure_ascii=False)
+    warehouse.write(path, text.encode("latin-1"))
+    warehouse.run()
+    assert warehouse.values("select product_name from raw.events") == ["Café Müller"]
+
+
+def test_csv_quotes_hold_newlines_delimiters_and_quotes(warehouse: Warehouse) -> None:
+    warehouse.write("events/a.csv", f'{HEADER},product_name\n1,t,c1,login,2026-11-01,"a\nb, ""c"""\n')
+    warehouse.run()
+    assert warehouse.values("select product_name from raw.events") == ['a\nb, "c"']
+
+
+def test_csv_broken_lines_are_rejected_and_records_keep_their_numbers(warehouse: Warehouse) -> None:
+    good = [f"{n},t,c{n},login,2026-11-01" for n in range(1, 9)]
+    good[2], good[5] = "3,t,c3", "6,t,c6,login,2026-11-01,surplus"
+    good[6] = '7,t,c7,"log\nin",2026-11-01'
+    warehouse.write("events/a.csv", "\n".join([HEADER, *good]))
+    warehouse.run()
+    assert warehouse.rejects() == [(3, "unreadable_line"), (6, "unreadable_line")]
+    assert warehouse.rows("select source_event_id, record_number from raw.events order by 2") == [
+        (str(number), number) for number in (1, 2, 4, 5, 7, 8)
+    ]
+    assert warehouse.counts("events/a.csv") == (8, 6, 2, 0, 0, 0)
+    assert warehouse.values("select raw_text from restricted.rejected_texts order by record_number") == [
+        good[2],
+        good[5],
+    ]
+
+
+def test_csv_with_mixed_line_ends_loses_nothing(warehouse: Warehouse) -> None:
+    lines = f"{HEADER}\r\n1,t,c1,login,2026-11-01\n2,t,c2,login,2026-11-01,surplus\r\n3,t,c3,login,2026-11-01\n"
+    warehouse.write("events/a.csv", lines)
+    warehouse.run()
+    assert warehouse.values("select source_event_id from raw.events order by all") == ["1", "3"]
+    assert warehouse.rejects() == [(2, "unreadable_line")]
+
+
+def test_csv_files_with_other_orders_of_columns_are_read_by_name(warehouse: Warehouse) -> None:
+    warehouse.write("events/a.csv", "customer_id,event_type,created_at\nc1,login,2026-11-01\n")
+    warehouse.write("events/b.csv", "event_type,created_at,customer_id\nlogin,2026-11-01,c2\n")
+    warehouse.run()
+    found = warehouse.rows("select customer_id, event_type, file_id from raw.events order by all")
+    assert found == [("c1", "login", 1), ("c2", "login", 2)]
+
+
+def test_jsonl_bad_lines_are_rejected_by_line_number(warehouse: Warehouse) -> None:
+    good = [json.dumps(event(id=str(n))) for n in range(6)]
+    lines = [good[0], "", "{not json", good[1] + "\r", "[1, 2]", "   ", *good[2:]]
+    warehouse.write("events/a.jsonl", "\n".join(lines))
+    warehouse.run()
+    assert warehouse.rejects() == [(3, "unreadable_line"), (5, "unreadable_line")]
+    assert warehouse.values("select record_number from raw.events order by all") == [1, 4, 7, 8, 9, 10]
+    assert warehouse.values("select raw_text from restricted.rejected_texts order by record_number") == [
+        "{not json",
+        "[1, 2]",
+    ]
+    assert warehouse.counts("events/a.jsonl") == (8, 6, 2, 0, 0, 0)
+
+
+def test_jsonl_lines_longer_than_a_block_are_whole(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load, "BLOCK_BYTES", 64)
+    warehouse.write("events/a.jsonl", [event(id=str(n), product_name="é" * 10 * n) for n in range(20)])
+    warehouse.run()
+    found = warehouse.rows("select length(product_name), record_number from raw.events order by 2")
+    assert found == [(None if n == 0 else 10 * n, n + 1) for n in range(20)]
+
+
+def test_parquet_files_of_one_shape_keep_their_own_records(warehouse: Warehouse) -> None:
+    for name, first in (("b", 0), ("a", 3), ("sub/c", 6)):
+        warehouse.write_parquet(
+            f"events/{name}.parquet",
+            f"select (i + {first})::varchar as id, 'c' as customer_id, 'login' as event_type,"
+            " timestamp '2026-11-01' as created_at from range(3) t(i)",
+        )
+    warehouse.run()
+    found = warehouse.rows("""
+        select path, list(source_event_id order by record_number), list(record_number order by record_number)
+        from raw.events join raw.load_ledger using (file_id) group by path order by path
+    """)
+    assert found == [
+        ("events/a.parquet", ["3", "4", "5"], [1, 2, 3]),
+        ("events/b.parquet", ["0", "1", "2"], [1, 2, 3]),
+        ("events/sub/c.parquet", ["6", "7", "8"], [1, 2, 3]),
+    ]
+
+
+def test_folder_names_add_no_columns(warehouse: Warehouse) -> None:
+    warehouse.write_parquet(
+        "events/user_id=t9/a.parquet", "select 'c' as customer_id, 'login' as event_type, today() as created_at"
+    )
+    warehouse.run()
+    assert warehouse.rows("select user_id, event_properties from raw.events") == [("default", None)]
+
+
+# ── Values ────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        ("2026-11-01", "2026-11-01 00:00:00"),
+        ("2026-11-01 10:30:00", "2026-11-01 10:30:00"),
+        ("2026-11-01T10:30:00Z", "2026-11-01 10:30:00"),
+        ("2026-11-01T10:30:00.250+02:00", "2026-11-01 08:30:00.25"),
+        ("2026-11-01 10:30:00 America/New_York", "2026-11-01 14:30:00"),
+        (" 2026-11-01 10:30 ", "2026-11-01 10:30:00"),
+    ],
+)
+def test_times_are_utc_and_zones_are_converted(warehouse: Warehouse, text: str, utc: str) -> None:
+    warehouse.con.execute("set TimeZone = 'Asia/Tokyo'")
+    warehouse.write("events/a.jsonl", [event(created_at=text)])
+    warehouse.run()
+    assert warehouse.values("select created_at::varchar from raw.events") == [utc]
+
+
+def test_zoned_and_nanosecond_parquet_times_are_utc(warehouse: Warehouse) -> None:
+    columns = "'c' as customer_id, 'login' as event_type"
+    warehouse.write_parquet("events/a.parquet", f"select {columns}, timestamptz '2026-11-01 10:00:00+02' as created_at")
+    warehouse.write_parquet("events/b.parquet", f"select {columns}, timestamp_ns '2026-11-01 11:00:00' as created_at")
+    warehouse.run()
+    found = warehouse.values("select created_at::varchar from raw.events order by all")
+    assert found == ["2026-11-01 08:00:00", "2026-11-01 11:00:00"]
+
+
+def test_json_is_minified_with_escapes_resolved_and_nulls_left_out(warehouse: Warehouse) -> None:
+    line = '{"customer_id":"c","event_type":"e","created_at":"2026-11-01","event_properties":'
+    values = ['{ "a" : "\\u00e9" , "b": null }', '"{\\"a\\": 1}"', "{}", "null", '""']
+    warehouse.write("events/a.jsonl", "\n".join(f"{line}{value}}}" for value in values))
+    warehouse.run()
+    found = warehouse.values("select event_properties from raw.events order by record_number")
+    found += warehouse.values("select event_properties from raw.duplicate_events")
+    assert found == ['{"a":"é"}', '{"a":1}', None, None, None]
+
+
+@pytest.mark.parametrize("path", ["events/a.jsonl", "events/a.csv"])
+def test_extra_event_columns_join_the_properties_which_win(warehouse: Warehouse, path: str) -> None:
+    if path.endswith("jsonl"):
+        warehouse.write(path, [event(coupon="SAVE", note=None, event_properties={"coupon": "OWN", "n": 1}, shop="x")])
+    else:
+        warehouse.write(
+            path,
+            "customer_id,event_type,created_at,coupon,note,shop,event_properties\n"
+            'c1,purchase,2026-11-01,SAVE,,x,"{""coupon"": ""OWN"", ""n"": 1}"\n',
+        )
+    warehouse.run()
+    properties = json.loads(warehouse.values("select event_properties from raw.events")[0])
+    assert properties == {"coupon": "OWN", "n": 1, "shop": "x"}
+
+
+def test_extra_parquet_columns_keep_their_types(warehouse: Warehouse) -> None:
+    warehouse.write_parquet(
+        "events/a.parquet",
+        "select 'c' as customer_id, 'e' as event_type, timestamp '2026-11-01' as created_at, 3 as quantity,"
+        " true as is_gift, 'nan'::double as rate, [1, 2] as sizes, 7 as __index_level_0__",
+    )
+    warehouse.run()
+    properties = json.loads(warehouse.values("select event_properties from raw.events")[0])
+    assert properties == {"quantity": 3, "is_gift": True, "sizes": [1, 2]}
+
+
+# ── Row rules of events ───────────────────────────────────────────────────────────────────────
+
+BAD_EVENTS = [
+    ("missing_customer_id", {"customer_id": ""}),
+    ("missing_event_type", {"event_type": None}),
+    ("unreadable_timestamp", {"created_at": "yesterday"}),
+    ("unreadable_timestamp", {"created_at": None}),
+    ("future_timestamp", {"created_at": "2026-11-21T06:00:01"}),
+    ("future_timestamp", {"created_at": "infinity"}),
+    ("timestamp_before_1970", {"created_at": "1969-12-31T23:59:59"}),
+    ("value_not_a_number", {"event_value": "12,50"}),
+    ("value_negative", {"event_value": -0.01}),
+    ("value_not_finite", {"event_value": "NaN"}),
+    ("value_not_finite", {"event_value": "inf"}),
+    ("value_above_limit", {"event_value": 1e9 + 1}),
+    ("unreadable_json", {"event_properties": "{broken"}),
+    ("unreadable_json", {"event_properties": [1]}),
+    ("unreadable_json", {"location": "Berlin"}),
+    ("missing_customer_id", {"customer_id": None, "created_at": "never", "event_value": -1}),
+]
+
+
+@pytest.mark.parametrize(("rule", "values"), BAD_EVENTS)
+def test_bad_event_is_rejected_under_the_first_rule_it_breaks(
+    warehouse: Warehouse, rule: str, values: dict[str, Any]
+) -> None:
+    bad = event(id="bad", **values)
+    warehouse.write("events/a.jsonl", [*good_events(2), bad])
+    warehouse.run()
+    assert warehouse.rows(
+        "select feed, path, record_number, rule, run_id from raw.rejected_rows join raw.load_ledger using (feed, path)"
+    ) == [("events", "events/a.jsonl", 3, rule, "run 1")]
+    assert warehouse.values("select source_event_id from raw.events order by all") == ["g1", "g2"]
+    assert json.loads(warehouse.values("select raw_text from restricted.rejected_texts")[0]) == bad
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"created_at": "2026-11-21T06:00:00"},
+        {"created_at": "1970-01-01T00:00:00"},
+        {"event_value": 0},
+        {"event_value": 1e9},
+        {"event_value": "1e3"},
+        {"event_properties": None, "location": ""},
+    ],
+)
+def test_event_at_the_edge_of_a_rule_is_kept(warehouse: Warehouse, values: dict[str, Any]) -> None:
+    warehouse.write("events/a.jsonl", [event(**values)])
+    warehouse.run()
+    assert warehouse.rejects() == []
+    assert warehouse.values("select count(*) from raw.events") == [1]
+
+
+def test_parquet_and_csv_rejects_name_the_record(warehouse: Warehouse) -> None:
+    select = "select 'c' as customer_id, 'e' as event_type, date '2026-11-01' as created_at, v as event_value"
+    warehouse.write_parquet("events/a.parquet", f"{select} from (values (1.0), (-1.0), (2.0)) t(v)")
+    warehouse.write("events/b.csv", f"{HEADER},event_value\n1,t,c,e,2026-11-01,3\n2,t,c,e,2026-11-01,x\n")
+    warehouse.run()
+    assert warehouse.rejects() == [(2, "value_negative"), (2, "value_not_a_number")]
+    texts = [json.loads(text) for text in warehouse.values("select raw_text from restricted.rejected_texts")]
+    assert sorted(str(text["event_value"]) for text in texts) == ["-1.0", "x"]
+
+
+def test_details_of_rejects_never_hold_the_text(warehouse: Warehouse) -> None:
+    secret = "ada@example.com"  # noqa: S105
+    warehouse.write("events/a.jsonl", [*good_events(2), event(created_at=secret), event(event_value=secret)])
+    warehouse.write("events/b.csv", f"{HEADER}\n1,t,c,e,2026-11-01\n2,{secret}\n")
+    warehouse.run()
+    details = warehouse.values("select concat(rule, detail, path) from raw.rejected_rows")
+    assert len(details) == 3
+    assert not [detail for detail in details if secret in detail]
+
+
+# ── Dimension feeds ───────────────────────────────────────────────────────────────────────────
+
+
+def test_customer_row_is_typed(warehouse: Warehouse) -> None:
+    warehouse.write(
+        "customers/a.csv",
+        "customer_id,birth_date,latitude,email_opt_in,sms_opt_in,is_vip,tags,signup_at,updated_at,shoe_size\n"
+        "c1,1990-02-03,40.5,yes,0,TRUE,a; b,2026-01-01T00:00:00+01:00,2026-02-01,42\n",
+    )
+    warehouse.run()
+    columns = "user_id, birth_date, latitude, email_opt_in, sms_opt_in, is_vip, tags, attributes"
+    assert warehouse.rows(f"select {columns}, signup_at::varchar, updated_at::varchar from raw.customers") == [
+        ("default", date(1990, 2, 3), 40.5, True, False, True, '["a","b"]', '{"shoe_size":"42"}',
+         "2025-12-31 23:00:00", "2026-02-01 00:00:00")
+    ]  # fmt: skip
+
+
+def test_updated_at_is_the_time_of_the_load_where_the_file_has_none(warehouse: Warehouse) -> None:
+    warehouse.write("customers/a.jsonl", [{"customer_id": "c1"}, {"customer_id": "c2", "tags": ["x", "y"]}])
+    warehouse.run()
+    found = warehouse.rows("select customer_id, tags, updated_at from raw.customers order by all")
+    assert found == [("c1", None, LOADED_AT), ("c2", '["x","y"]', LOADED_AT)]
+
+
+@pytest.mark.parametrize(
+    ("feed", "rule", "values"),
+    [
+        ("customers", "missing_customer_id", {"customer_id": ""}),
+        ("customers", "unreadable_date", {"birth_date": "3.2.1990"}),
+        ("customers", "unreadable_timestamp", {"signup_at": "soon"}),
+        ("customers", "unreadable_timestamp", {"updated_at": "soon"}),
+        ("customers", "unreadable_number", {"latitude": "north"}),
+        ("customers", "unreadable_number", {"loyalty_points": "nan"}),
+        ("customers", "unreadable_boolean", {"is_vip": "perhaps"}),
+        ("customers", "unreadable_json", {"attributes": "{"}),
+        ("customers", "unreadable_json", {"tags": '["a"'}),
+        ("organizations", "missing_user_id", {"user_id": None}),
+        ("organizations", "unknown_timezone", {"timezone": "Europe/Atlantis"}),
+        ("organizations", "unknown_org_type", {"org_type": "circus"}),
+        ("organizations", "unreadable_number", {"gross_margin_rate": "half"}),
+    ],
+)
+def test_bad_dimension_row_is_rejected(warehouse: Warehouse, feed: str, rule: str, values: dict[str, Any]) -> None:
+    good = {"user_id": "t", "customer_id": "c"}
+    others = [good | {"customer_id": f"c{n}", "user_id": f"t{n}"} for n in range(2)]
+    warehouse.write(f"{feed}/a.jsonl", [*others, good | values])
+    warehouse.run()
+    assert warehouse.rejects() == [(3, rule)]
+    assert warehouse.values(f"select count(*) from raw.{feed}") == [2]
+
+
+def test_organization_row_is_typed(warehouse: Warehouse) -> None:
+    warehouse.write(
+        "organizations/a.csv",
+        "user_id,name,org_type,timezone,gross_margin_rate\nt1,Shop,Ecommerce,Europe/Berlin,0.4\nt2,,,,\n",
+    )
+    report = warehouse.run()
+    columns = "user_id, name, org_type, timezone, gross_margin_rate"
+    found = warehouse.rows(f"select {columns} from raw.organizations order by all")
+    assert found == [("t1", "Shop", "ecommerce", "Europe/Berlin", 0.4), ("t2", None, None, None, None)]
+    assert not report.warnings
+
+
+def test_dated_version_repeats_any_equal_version(warehouse: Warehouse) -> None:
+    def version(tier: str, at: str) -> dict[str, str]:
+        return {"customer_id": "c1", "loyalty_tier": tier, "updated_at": at}
+
+    warehouse.write("customers/a.jsonl", [version("gold", "2026-01-01"), version("silver", "2026-02-01")])
+    warehouse.run()
+    warehouse.write("customers/b.jsonl", [version("gold", "2026-01-01"), version("gold", "2026-03-01")])
+    warehouse.run()
+    assert warehouse.counts("customers/b.jsonl") == (2, 1, 0, 1, 0, 0)
+    found = warehouse.values("select loyalty_tier from raw.customers order by updated_at")
+    assert found == ["gold", "silver", "gold"]
+
+
+def test_undated_version_repeats_only_the_latest(warehouse: Warehouse) -> None:
+    for tier in ("gold", "gold", "silver", "gold"):
+        warehouse.write(
+            "customers/a.jsonl",
+            [
+                {"customer_id": "c1", "loyalty_tier": tier, "city": str(warehouse.runs)}
+                if False
+                else {"customer_id": "c1", "loyalty_tier": tier}
+            ],
+        )
+        warehouse.raw.joinpath("customers/a.jsonl").rename(warehouse.raw / f"customers/{warehouse.runs}.jsonl")
+        with (warehouse.raw / f"customers/{warehouse.runs}.jsonl").open("a") as file:
+            file.write("\n" * warehouse.runs)  # so that no file is a copy of another
+        warehouse.run()
+    assert warehouse.values("select loyalty_tier from raw.customers order by updated_at") == [
+        "gold",
+        "silver",
+        "gold",
+    ]
+    assert warehouse.values("select count(distinct row_id) from raw.customers") == [3]
+
+
+def test_value_that_comes_back_within_a_file_is_a_version(warehouse: Warehouse) -> None:
+    lines = [{"customer_id": "c1", "loyalty_tier": tier} for tier in ("gold", "silver", "silver", "gold")]
+    warehouse.write("customers/a.jsonl", lines)
+    warehouse.run()
+    assert warehouse.counts("customers/a.jsonl") == (4, 3, 0, 1, 0, 0)
+    assert warehouse.values("select record_number from raw.customers order by all") == [1, 2, 4]
+
+
+def test_customers_that_left_a_file_are_counted_once(warehouse: Warehouse) -> None:
+    customers = [{"customer_id": f"c{n}", "loyalty_tier": "gold"} for n in range(3)]
+    warehouse.write("customers/a.jsonl", customers)
+    warehouse.run()
+    changed = [customers[0] | {"loyalty_tier": "silver"}, customers[1]]
+    warehouse.write("customers/a.jsonl", changed)
+    assert len(warehouse.run().warnings) == 1
+    assert warehouse.counts("customers/a.jsonl") == (2, 1, 0, 1, 0, 1)
+    warehouse.write("customers/a.jsonl", [customers[0] | {"loyalty_tier": "iron"}, customers[1]])
+    assert not warehouse.run().warnings
+
+
+def test_columns_that_have_no_place_are_named(warehouse: Warehouse) -> None:
+    warehouse.write("organizations/a.csv", "user_id,color\nt1,red\n")
+    assert warehouse.run().warnings == ("organizations: columns without a place were not kept: color",)
+
+
+# ── New files ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_known_file_is_neither_read_nor_loaded_again(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    warehouse.write("events/a.jsonl", [event()])
+    assert warehouse.run().anything_new
+    load.mark_published(warehouse.con, load.pending_loads(warehouse.con))
+    monkeypatch.setattr(load, "_fingerprinted", lambda _file: pytest.fail("a known file was read"))
+    report = warehouse.run()
+    assert report == load.LoadReport()
+    assert warehouse.values("select count(*) from raw.load_ledger") == [1]
+
+
+def test_same_content_under_another_name_is_skipped_and_remembered(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warehouse.write("events/a.jsonl", [event()])
+    warehouse.write("events/b.jsonl", [event()])
+    warehouse.run()
+    warehouse.write("events/sub/c.jsonl", [event()])
+    report = warehouse.run()
+    assert [(row.path, row.state, row.reason) for row in load.list_loads(warehouse.con)] == [
+        ("events/sub/c.jsonl", "skipped", "same content as events/a.jsonl"),
+        ("events/b.jsonl", "skipped", "same content as events/a.jsonl"),
+        ("events/a.jsonl", "pending", None),
+    ]
+    assert report.load_ids == ()
+    assert warehouse.values("select count(*) from raw.events") == [1]
+    monkeypatch.setattr(load, "_fingerprinted", lambda _file: pytest.fail("a skipped file was read"))
+    warehouse.run()
+
+
+def test_touched_file_with_the_same_content_is_skipped(warehouse: Warehouse) -> None:
+    file = warehouse.write("events/a.jsonl", [event()])
+    warehouse.run()
+    os.utime(file, (1, 1))
+    assert [row.state for row in warehouse.run().files] == ["skipped"]
+
+
+def test_appended_log_adds_its_new_lines(warehouse: Warehouse) -> None:
+    lines = [event(), event(), event(customer_id="c2")]  # two identical lines without id
+    warehouse.write("events/log.jsonl", lines)
+    warehouse.run()
+    warehouse.write("events/log.jsonl", [*lines, event(), event(customer_id="c3")])
+    report = warehouse.run()
+    assert warehouse.counts("events/log.jsonl") == (5, 2, 0, 3, 0, 0)
+    assert warehouse.values("select customer_id from raw.events order by all") == ["c1", "c1", "c1", "c2", "c3"]
+    assert not report.warnings
+
+
+def test_lines_that_the_new_version_lacks_are_counted_and_stay(warehouse: Warehouse) -> None:
+    warehouse.write("events/log.jsonl", good_events(5))
+    warehouse.run()
+    warehouse.write("events/log.jsonl", good_events(3))
+    report = warehouse.run()
+    assert warehouse.counts("events/log.jsonl") == (3, 0, 0, 3, 0, 2)
+    assert warehouse.values("select count(*) from raw.events") == [5]
+    assert len(report.warnings) == 1
+    assert "events/log.jsonl: 2 lines" in report.warnings[0]
+    assert "warehouse load replace events/log.jsonl" in report.warnings[0]
+
+
+def test_unknown_feeds_and_formats_are_named(warehouse: Warehouse) -> None:
+    warehouse.write("ad_clicks/a.csv", "x\n1\n")
+    warehouse.write("ad_clicks/b.csv", "x\n1\n")
+    warehouse.write("events/a.xlsx", "x")
+    warehouse.write("events/.hidden.csv", "x")
+    warehouse.write("stray.csv", "x")
+    report = warehouse.run()
+    assert [warning.split(":")[0] for warning in report.warnings] == ["ad_clicks", "events/a.xlsx", "stray.csv"]
+    assert not report.anything_new
+
+
+def test_no_raw_folder_at_all_is_no_error(warehouse: Warehouse) -> None:
+    warehouse.raw.rmdir()
+    assert warehouse.run() == load.LoadReport()
+
+
+# ── Files that cannot be loaded ───────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "reason"),
+    [
+        ("events/bad.csv", "customer_id,created_at\nc,2026-11-01\n", "required column missing: event_type"),
+        ("events/bad.csv", "", "is empty"),
+        ("events/bad.csv", "customer_id,event_type,created_at,Created_At\n", "stands twice"),
+        ("events/bad.jsonl", '{"customer_id": "c", "event_type": "e"}\n', "required column missing: created_at"),
+        ("events/bad.parquet", "PAR1 but not really", "cannot be read as parquet"),
+        ("customers/bad.csv", "id\n1\n", "required column missing: customer_id"),
+        ("organizations/bad.csv", "name\nx\n", "required column missing: user_id"),
+    ],
+)
+def test_file_that_cannot_be_loaded_is_refused_and_the_rest_goes_on(
+    warehouse: Warehouse, path: str, content: str, reason: str
+) -> None:
+    warehouse.write(path, content)
+    warehouse.write("events/good.jsonl", [event()])
+    report = warehouse.run()
+    assert [row.path for row in report.refused] == [path]
+    assert report.refused[0].reason.startswith(f"{path}: ")
+    assert reason in report.refused[0].reason
+    assert str(warehouse.raw) not in report.refused[0].reason
+    assert warehouse.values("select count(*) from raw.events") == [1]
+    assert not warehouse.run().files, "a refused file is not tried again by itself"
+
+
+def test_parquet_without_a_required_column_is_refused(warehouse: Warehouse) -> None:
+    warehouse.write_parquet("events/a.parquet", "select 'c' as customer_id, 'e' as event_type")
+    assert "required column missing: created_at" in warehouse.run().refused[0].reason
+
+
+def test_parquet_with_a_broken_page_is_refused_alone(warehouse: Warehouse) -> None:
+    columns = "md5(i::varchar) as customer_id, 'e' as event_type, timestamp '2026-11-01' as created_at"
+    select = f"select {columns} from range({{}}) t(i)"
+    bad = warehouse.write_parquet("events/bad.parquet", select.format(5000))
+    warehouse.write_parquet("events/good.parquet", select.format(10))
+    content = bytearray(bad.read_bytes())
+    content[1000:60_000] = bytes(59_000)
+    bad.write_bytes(content)
+    report = warehouse.run()
+    assert [row.path for row in report.refused] == ["events/bad.parquet"]
+    assert warehouse.values("select count(*) from raw.events") == [10]
+
+
+def test_empty_jsonl_is_loaded_as_nothing(warehouse: Warehouse) -> None:
+    warehouse.write("events/a.jsonl", "")
+    assert [row.state for row in warehouse.run().files] == ["pending"]
+
+
+def test_file_with_mostly_bad_rows_never_holds_the_others_up(warehouse: Warehouse) -> None:
+    warehouse.write("events/bad.jsonl", [event(), event(created_at="x"), event(created_at="y")])
+    warehouse.write("events/good.jsonl", good_events(3))
+    report = warehouse.run()
+    reason = report.refused[0].reason
+    assert reason.startswith("events/bad.jsonl: 2 of 3 rows were rejected, most by the rule unreadable_timestamp")
+    assert "warehouse load accept events/bad.jsonl" in reason
+    assert warehouse.counts("events/bad.jsonl") == (3, 0, 2, 0, 0, 0)
+    assert warehouse.values("select count(*) from raw.events") == [3]
+    assert warehouse.rejects() == []
+
+
+# ── Duplicates ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_first_loaded_wins_and_other_content_is_a_conflict(warehouse: Warehouse) -> None:
+    warehouse.write("events/a.jsonl", [event(id="1", event_value=1), event(id="2")])
+    warehouse.run()
+    warehouse.write("events/0.jsonl", [event(id="1", event_value=9), event(id="2"), event(id="3")])
+    warehouse.run()
+    assert warehouse.counts("events/0.jsonl") == (3, 1, 0, 2, 1, 0)
+    assert warehouse.values("select event_value::int from raw.events where source_event_id = '1'") == [1]
+    found = warehouse.rows("select source_event_id, is_conflict from raw.duplicate_events order by all")
+    assert found == [("1", True), ("2", False)]
+
+
+def test_within_a_load_the_earlier_path_then_record_wins(warehouse: Warehouse) -> None:
+    warehouse.write("events/b.jsonl", [event(id="1", browser="b1")])
+    warehouse.write("events/a.jsonl", [event(id="1", browser="a1"), event(id="1", browser="a2")])
+    warehouse.run()
+    assert warehouse.values("select browser from raw.events") == ["a1"]
+    assert warehouse.counts("events/a.jsonl") == (2, 1, 0, 1, 1, 0)
+    assert warehouse.counts("events/b.jsonl") == (1, 0, 0, 1, 1, 0)
+
+
+def test_tenants_do_not_share_ids(warehouse: Warehouse) -> None:
+    warehouse.write("events/a.jsonl", [event(id="1", user_id="t1"), event(id="1", user_id="t2")])
+    warehouse.run()
+    assert warehouse.values("select user_id from raw.events order by all") == ["t1", "t2"]
+
+
+def test_identical_lines_without_id_are_kept_and_overlaps_add_nothing(warehouse: Warehouse) -> None:
+    warehouse.write("events/a.csv", "customer_id,event_type,created_at\n" + "c,e,2026-11-01\n" * 3)
+    warehouse.run()
+    warehouse.write("events/b.jsonl", [event(customer_id="c", event_type="e", created_at="2026-11-01")] * 2)
+    warehouse.run()
+    assert warehouse.values("select count(distinct event_id) from raw.events") == [3]
+    assert warehouse.counts("events/b.jsonl") == (2, 0, 0, 2, 0, 0)
+
+
+def test_loads_in_any_grouping_keep_the_same_events(warehouse: Warehouse, tmp_path: Path) -> None:
+    files = {
+        "events/a.jsonl": [event(), event(), event(id="1", os="x")],
+        "events/b.jsonl": [event(), event(), event(), event(id="1", os="y"), event(created_at="bad")],
+        "events/c.jsonl": [event(id="1", os="z"), event(customer_id="c2")],
+    }
+    for path, records in files.items():
+        warehouse.write(path, records)
+        warehouse.run()
+    (tmp_path / "together").mkdir()
+    together = Warehouse(tmp_path / "together")
+    for path, records in files.items():
+        together.write(path, records)
+    together.run()
+    columns = "* exclude (load_id)"
+    for table in ("events", "duplicate_events"):
+        sql = f"select {columns} from raw.{table} order by all"
+        assert warehouse.rows(sql) == together.rows(sql)
+
+
+def test_tenant_loads_tell_who_got_rows(warehouse: Warehouse) -> None:
+    warehouse.write("events/a.jsonl", [event(id="1", user_id="t1"), event(id="2"), event(id="3")])
+    warehouse.run()
+    warehouse.write("events/b.jsonl", [event(id="1", user_id="t1"), event(id="4")])
+    warehouse.run()
+    assert warehouse.rows("select load_id, user_id, row_count, loaded_at from raw.tenant_loads order by all") == [
+        (1, "default", 2, LOADED_AT),
+        (1, "t1", 1, LOADED_AT),
+        (2, "default", 1, LOADED_AT + timedelta(days=1)),
+    ]
+
+
+# ── Transactions ──────────────────────────────────────────────────────────────────────────────
+
+
+def snapshot(warehouse: Warehouse) -> dict[str, list[tuple]]:
+    """Return the content of every table."""
+    return {table: warehouse.rows(f"from {table} order by all") for table in load.TABLES}
+
+
+@pytest.mark.parametrize("step", ["_set_duplicates_aside", "_write_tenant_loads", "_judge", "_write_ledger"])
+def test_crash_leaves_nothing_and_the_next_run_loads_all(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    warehouse.write("events/a.jsonl", good_events(3))
+    warehouse.run()
+    before = snapshot(warehouse)
+    warehouse.write("events/b.jsonl", [*good_events(4), event(created_at="bad")])
+    with monkeypatch.context() as patch:
+        patch.setattr(load, step, crash)
+        with pytest.raises(KeyboardInterrupt):
+            warehouse.run()
+    assert snapshot(warehouse) == before
+    warehouse.run()
+    assert warehouse.counts("events/b.jsonl") == (5, 1, 1, 3, 0, 0)
+
+
+def crash(*_: object) -> None:
+    """Stop as an impatient user does."""
+    raise KeyboardInterrupt
+
+
+def test_books_that_do_not_balance_stop_the_load(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    warehouse.write("events/a.jsonl", good_events(2))
+    monkeypatch.setattr(load, "_quarantine", lambda *_: {1: 1})
+    with pytest.raises(load.LoadError, match=re.escape("2 rows in the file")):
+        warehouse.run()
+    assert warehouse.values("select count(*) from raw.events") == [0]
+
+
+# ── Pending and published ─────────────────────────────────────────────────────────────────────
+
+
+def test_load_is_pending_until_published(warehouse: Warehouse) -> None:
+    warehouse.write("events/a.jsonl", [event()])
+    warehouse.write("customers/a.jsonl", [{"customer_id": "c1"}])
+    assert warehouse.run().load_ids == (1, 2)
+    assert warehouse.run().anything_new, "a crash between load and publish must not lose the loads"
+    load.mark_published(warehouse.con, [1])
+    assert load.pending_loads(warehouse.con) == [2]
+    load.mark_published(warehouse.con, [2])
+    assert not warehouse.run().anything_new
+
+
+def test_progress_is_told(warehouse: Warehouse) -> None:
+    warehouse.write("events/a.jsonl", [event()])
+    warehouse.run(on_progress=warehouse.messages.append)
+    assert warehouse.messages[0].startswith("events: files 1 pending; rows 1 kept, 0 rejected, 0 duplicate (")
+
+
+def test_times_with_a_zone_are_taken_as_that_instant(warehouse: Warehouse) -> None:
+    warehouse.write("events/a.jsonl", [event()])
+    at = datetime(2026, 11, 20, 6, tzinfo=UTC)
+    load.load_new_files(warehouse.con, warehouse.raw, run_id="r", loaded_at=at)
+    assert warehouse.values("select loaded_at from raw.load_ledger") == [LOADED_AT]
+
+
+# ── Accept, retry ─────────────────────────────────────────────────────────────────────────────
+
+MOSTLY_BAD = [event(id="1"), event(id="2", created_at="x"), event(id="3", created_at="y")]
+
+
+def test_accepted_file_is_loaded_and_the_verdict_recorded(warehouse: Warehouse) -> None:
+    warehouse.write("events/bad.jsonl", MOSTLY_BAD)
+    warehouse.run()
+    report = load.accept(warehouse.con, warehouse.raw, "events/bad.jsonl", **warehouse.at_this_run())
+    assert report.anything_new
+    assert [row.state for row in report.files] == ["pending"]
+    assert report.files[0].reason.startswith("accepted by hand in spite of: events/bad.jsonl: 2 of 3 rows")
+    assert warehouse.counts("events/bad.jsonl") == (3, 1, 2, 0, 0, 0)
+    assert not warehouse.run().files
+
+
+def test_accept_wants_the_refused_content(warehouse: Warehouse) -> None:
+    warehouse.write("events/bad.jsonl", MOSTLY_BAD)
+    warehouse.write("events/good.jsonl", good_events(3))
+    warehouse.run()
+    for path, problem in (
+        ("events/good.jsonl", "not refused"),
+        ("events/none.jsonl", "no such file"),
+    ):
+        with pytest.raises(load.LoadError, match=problem):
+            load.accept(warehouse.con, warehouse.raw, path, **warehouse.at_this_run())
+    warehouse.write("events/bad.jsonl", MOSTLY_BAD[1:])
+    with pytest.raises(load.LoadError, match="changed since it was refused"):
+        load.accept(warehouse.con, warehouse.raw, "events/bad.jsonl", **warehouse.at_this_run())
+
+
+def test_retried_file_is_tried_by_the_next_run(warehouse: Warehouse) -> None:
+    warehouse.write("events/bad.jsonl", MOSTLY_BAD)
+    warehouse.run()
+    assert load.retry(warehouse.con, "events/bad.jsonl") == 1
+    assert [row.state for row in warehouse.run().files] == ["refused"]
+    with pytest.raises(load.LoadError, match="not refused"):
+        load.retry(warehouse.con, "events/good.jsonl")
+
+
+# ── Withdraw, replace ─────────────────────────────────────────────────────────────────────────
+
+
+def test_replace_withdraws_the_former_versions_and_promotes_duplicates(warehouse: Warehouse) -> None:
+    warehouse.write("events/a.jsonl", [event(id="1", os="a"), event(id="2", os="a", created_at="2026-11-05")])
+    warehouse.run()
+    warehouse.write("events/b.jsonl", [event(id="1", os="b", created_at="2026-11-10"), event(id="9")])
+    warehouse.write("events/c.jsonl", [event(id="1", os="b", created_at="2026-11-10")])
+    warehouse.run()
+    load.mark_published(warehouse.con, [1, 2])
+    warehouse.write("events/a.jsonl", [event(id="2", os="corrected"), event(id="3", user_id="t2")])
+    report = load.replace(warehouse.con, warehouse.raw, "events/a.jsonl", **warehouse.at_this_run())
+
+    assert warehouse.rows("select source_event_id, os from raw.events order by all") == [
+        ("1", "b"),
+        ("2", "corrected"),
+        ("3", None),
+        ("9", None),
+    ]
+    assert warehouse.rows("select source_event_id, is_conflict from raw.duplicate_events") == [("1", False)]
+    assert warehouse.counts("events/b.jsonl") == (2, 2, 0, 0, 0, 0)
+    assert warehouse.counts("events/c.jsonl") == (1, 0, 0, 1, 0, 0)
+    assert warehouse.rows(
+        "select state, reason from raw.load_ledger where path = 'events/a.jsonl' order by file_id"
+    ) == [
+        ("withdrawn", "replaced: events/a.jsonl"),
+        ("pending", None),
+    ]
+    assert warehouse.rows("""
+        select user_id, from_date, to_date, cause, state, run_id from raw.recompute_requests order by request_id
+    """) == [
+        ("default", date(2026, 10, 31), date(2026, 11, 2), "replaced: events/a.jsonl", "pending", "run 2"),
+        ("default", date(2026, 11, 4), date(2026, 11, 6), "replaced: events/a.jsonl", "pending", "run 2"),
+        ("default", date(2026, 11, 9), date(2026, 11, 11), "replaced: events/a.jsonl", "pending", "run 2"),
+    ]
+    assert warehouse.rows("select load_id, user_id, row_count from raw.tenant_loads order by all") == [
+        (2, "default", 2),
+        (3, "default", 1),
+        (3, "t2", 1),
+    ]
+    assert report.anything_new
+    load.mark_published(warehouse.con, load.pending_loads(warehouse.con), load.pending_requests(warehouse.con))
+    assert not warehouse.run().anything_new
+
+
+def test_replace_that_is_refused_changes_nothing(warehouse: Warehouse) -> None:
+    warehouse.write("events/a.jsonl", good_events(3))
+    warehouse.run()
+    warehouse.write("events/a.jsonl", MOSTLY_BAD)
+    report = load.replace(warehouse.con, warehouse.raw, "events/a.jsonl", **warehouse.at_this_run())
+    assert len(report.refused) == 1
+    assert warehouse.values("select count(*) from raw.events") == [3]
+    assert warehouse.values("select state from raw.load_ledger order by file_id") == ["pending", "refused"]
+
+
+def test_replace_with_unchanged_content_reads_the_file_again(warehouse: Warehouse) -> None:
+    warehouse.write("events/a.jsonl", good_events(3))
+    warehouse.run()
+    load.replace(warehouse.con, warehouse.raw, "events/a.jsonl", **warehouse.at_this_run())
+    assert warehouse.rows("select file_id, count(*) from raw.events group by all") == [(2, 3)]
+
+
+def test_withdrawn_rows_take_their_rejects_along_and_the_next_run_reads_copies(warehouse: Warehouse) -> None:
+    lines = [*good_events(3), event(created_at="bad")]
+    file = warehouse.write("events/a.jsonl", lines)
+    warehouse.write("events/copy.jsonl", lines)
+    warehouse.run()
+    assert load.withdraw(warehouse.con, "events/a.jsonl", **warehouse.at_this_run()) == 1
+    for table in ("raw.events", "raw.rejected_rows", "restricted.rejected_texts", "raw.tenant_loads"):
+        assert warehouse.values(f"select count(*) from {table}") == [0]
+    file.unlink()
+    assert [(row.path, row.state) for row in warehouse.run().files] == [("events/copy.jsonl", "pending")]
+    with pytest.raises(load.LoadError, match="nothing was loaded"):
+        load.withdraw(warehouse.con, "events/a.jsonl", **warehouse.at_this_run())
+
+
+def test_withdrawn_customers_ask_for_all_dates_and_repeats_are_read_again(warehouse: Warehouse) -> None:
+    file = warehouse.write("customers/a.jsonl", [{"customer_id": "c1", "city": "Rome"}])
+    warehouse.run()
+    warehouse.write("customers/b.jsonl", [{"customer_id": "c1", "city": "Rome"}, {"customer_id": "c2"}])
+    warehouse.run()
+    load.withdraw(warehouse.con, "customers/a.jsonl", **warehouse.at_this_run())
+    file.unlink()
+    assert warehouse.rows("select user_id, from_date, to_date from raw.recompute_requests") == [("default", None, None)]
+    warehouse.run()
+    assert warehouse.rows("select customer_id, city from raw.customers order by all") == [("c1", "Rome"), ("c2", None)]

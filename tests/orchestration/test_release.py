@@ -1,0 +1,745 @@
+"""Releases: built from a warehouse of a few rows, with real files."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+
+from orchestration import release as releases
+from orchestration.release import (
+    GateRefused,
+    Mart,
+    MonthFile,
+    Release,
+    ReleaseError,
+    ReleaseReport,
+    current_release,
+    list_releases,
+    plan_months,
+    public_marts,
+    publish,
+    publish_to,
+    read_release,
+    restricted_models,
+    rollback,
+    touched_months,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from duckdb import DuckDBPyConnection
+
+NIGHT = datetime(2026, 3, 10, 3, tzinfo=UTC)
+
+WAREHOUSE = """
+    create schema raw;
+    create schema intermediate;
+    create schema marts;
+    create schema restricted;
+    create table raw.load_ledger (file_id integer, state varchar);
+    create table raw.recompute_requests (request_id integer, state varchar);
+    create table raw.run_ledger (run_id varchar, started_at timestamp, is_full_refresh boolean);
+    create table raw.releases (
+        release_id varchar, run_id varchar, published_at timestamp, as_of_date date,
+        code_checksum varchar, is_accepted_by_hand boolean, message varchar
+    );
+    insert into raw.load_ledger values (1, 'pending'), (2, 'refused');
+    insert into raw.recompute_requests values (1, 'pending');
+    create table intermediate.int_touched_dates (user_id varchar, event_date date);
+
+    create table marts.customers as
+    select uuid() as id, 'acme' as user_id, 'c' || i as customer_id, 0 as marker
+    from range(20) as r (i);
+    create view marts.customer_segments as
+    select id, customer_id, user_id as organization_id, 'Champions' as segment
+    from marts.customers;
+    create table marts.data_as_of as
+    select 'acme' as user_id, date '2026-03-09' as as_of_date;
+    create view marts.load_ledger as select * from raw.load_ledger;
+    create table marts.order_lines as
+    select uuid() as id, 'acme' as user_id, 'c' || (19 - i % 20) as customer_id,
+        date '2026-01-01' + i::integer as event_date, 1.25::decimal(18, 4) as gross_amount,
+        0 as marker
+    from range(60) as r (i);
+    create table marts.sessions as
+    select id, user_id, customer_id, event_date as session_date from marts.order_lines;
+    create table marts.refunds as select * from marts.order_lines limit 0;
+    create table marts.secret_helper as select 1 as a;
+    create table restricted.customer_contacts as
+    select user_id, customer_id, customer_id || '@example.org' as email from marts.customers;
+    create table restricted.rejected_texts as select 'c1@example.org' as raw_text;
+"""
+
+
+def model(name: str, schema: str = "marts", **config: object) -> dict[str, Any]:
+    """Return what dbt's manifest says of a model."""
+    return {
+        "resource_type": "model",
+        "name": name,
+        "alias": name,
+        "schema": schema,
+        "original_file_path": f"models/marts/room/{name}.sql",
+        "config": {"access": "public", "meta": {}} | config,
+    }
+
+
+MANIFEST = {
+    "nodes": {
+        f"model.customer_warehouse.{node['name']}": node
+        for node in (
+            model("customers"),
+            model("customer_segments"),
+            model("data_as_of"),
+            model("load_ledger"),
+            model("order_lines", meta={"published_by": "event_date"}),
+            model("refunds", meta={"published_by": "event_date"}),
+            model("sessions", meta={"published_by": "session_date"}),
+            model("secret_helper", access="protected"),
+            model("customer_contacts", schema="restricted", access="protected"),
+            model("int_something", schema="intermediate")
+            | {"original_file_path": "models/intermediate/int_something.sql"},
+            {"resource_type": "test", "name": "some_test"},
+        )
+    }
+}
+
+
+class House:
+    """A warehouse home under test: nights pass, one publish each."""
+
+    def __init__(self, home: Path) -> None:
+        """Make the warehouse."""
+        self.home = home
+        self.warehouse = home / "warehouse.duckdb"
+        self.nights = 0
+        self.execute(WAREHOUSE)
+
+    @contextmanager
+    def connection(self) -> Iterator[DuckDBPyConnection]:
+        """Open the warehouse for writing."""
+        with duckdb.connect(self.warehouse) as con:
+            yield con
+
+    def execute(self, sql: str) -> list[tuple[Any, ...]]:
+        """Run SQL in the warehouse, as a run would."""
+        with self.connection() as con:
+            return con.execute(sql).fetchall()
+
+    def touch(self, *days: str) -> None:
+        """Say which dates the pending loads touch."""
+        self.execute("delete from intermediate.int_touched_dates")
+        for day in days:
+            self.execute(f"insert into intermediate.int_touched_dates values ('acme', '{day}')")
+
+    def publish(self, **settings: object) -> ReleaseReport:
+        """Publish one night later."""
+        self.nights += 1
+        defaults = {
+            "manifest": MANIFEST,
+            "run_id": f"run-{self.nights}",
+            "published_at": NIGHT + timedelta(days=self.nights),
+            "code_checksum": "code",
+        }
+        return publish(self.warehouse, self.home, **defaults | settings)
+
+    @property
+    def published(self) -> Path:
+        """Return the folder of readers."""
+        return self.home / "published"
+
+    def read(self, sql: str) -> list[tuple[Any, ...]]:
+        """Run SQL as a reader."""
+        with read_release(self.home) as con:
+            return con.execute(sql).fetchall()
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    """Return a warehouse that has never been published."""
+    return House(tmp_path)
+
+
+def file_of(report: ReleaseReport, mart: str, month: str) -> Path:
+    """Return the path of a month's file."""
+    return report.path / "parquet" / mart / f"{month}.parquet"
+
+
+def months(files: tuple[MonthFile, ...], mart: str) -> list[str]:
+    """Return the months of a mart's files."""
+    return [file.month for file in files if f"/{mart}/" in file.path]
+
+
+def test_public_marts_are_the_public_models_of_schema_marts() -> None:
+    """Private models and other schemas stay inside; contacts are a matter of their own."""
+    assert public_marts(MANIFEST) == [
+        Mart("customer_segments", '"marts"."customer_segments"'),
+        Mart("customers", '"marts"."customers"'),
+        Mart("data_as_of", '"marts"."data_as_of"'),
+        Mart("load_ledger", '"marts"."load_ledger"'),
+        Mart("order_lines", '"marts"."order_lines"', "event_date"),
+        Mart("refunds", '"marts"."refunds"', "event_date"),
+        Mart("sessions", '"marts"."sessions"', "session_date"),
+    ]
+    assert [mart.name for mart in restricted_models(MANIFEST)] == ["customer_contacts"]
+
+
+def test_first_release_holds_every_mart(house: House) -> None:
+    """Readers find tables and views alike in schema marts, with the warehouse's rows and types."""
+    report = house.publish()
+
+    assert report.release == current_release(house.home)
+    assert report.rewrite_reason == "there is no former release"
+    assert report.release.gate.outcome == "first"
+    assert report.release.as_of == {"acme": date(2026, 3, 9)}
+    with (
+        duckdb.connect(house.published / "analytics.duckdb", read_only=True) as reader,
+        house.connection() as writer,
+    ):
+        for mart in public_marts(MANIFEST):
+            columns = f"describe select * from marts.{mart.name}"
+            assert reader.execute(columns).fetchall() == writer.execute(columns).fetchall()
+            if mart.name != "load_ledger":
+                rows = f"select * from marts.{mart.name} order by all"
+                assert reader.execute(rows).fetchall() == writer.execute(rows).fetchall()
+
+
+def test_release_record_says_what_is_in_it(house: House) -> None:
+    """release.json lists rows, columns and files, and reads back as the same release."""
+    report = house.publish()
+
+    text = (house.published / "current" / "release.json").read_text("utf-8")
+    order_lines = json.loads(text)["marts"]["order_lines"]
+    assert order_lines["rows"] == 60
+    assert order_lines["columns"]["gross_amount"] == "DECIMAL(18,4)"
+    assert [(f["path"], f["rows"]) for f in order_lines["files"]] == [
+        ("parquet/order_lines/2026-01.parquet", 31),
+        ("parquet/order_lines/2026-02.parquet", 28),
+        ("parquet/order_lines/2026-03.parquet", 1),
+    ]
+    assert Release.from_json(text) == report.release
+
+
+def test_parquet_is_sorted_by_key(house: House) -> None:
+    """Two releases of the same rows have the same files (D5)."""
+    file = file_of(house.publish(), "order_lines", "2026-01")
+    rows = duckdb.execute(f"select * from read_parquet('{file}')").fetchall()
+    keys = [(user, customer, day, id_) for id_, user, customer, day, *_ in rows]
+    assert keys == sorted(keys)
+    assert len(keys) == 31
+
+
+def test_mart_without_rows_is_a_view_with_its_columns(house: House) -> None:
+    """A reader's query must not fail because nobody has ever asked for a refund."""
+    house.publish()
+    assert house.read("select count(*) from refunds") == [(0,)]
+    described = dict(row[:2] for row in house.read("describe select * from refunds"))
+    assert described["gross_amount"] == "DECIMAL(18,4)"
+    assert described["id"] == "UUID"
+
+
+def test_loads_are_published_by_the_swap(house: House) -> None:
+    """The release already calls them published; the warehouse does so right after the swap."""
+    release = house.publish().release
+    assert house.read("select file_id, state from load_ledger order by 1") == [
+        (1, "published"),
+        (2, "refused"),
+    ]
+    assert house.execute("select state from raw.load_ledger order by file_id") == [
+        ("published",),
+        ("refused",),
+    ]
+    assert house.execute("select state from raw.recompute_requests") == [("published",)]
+    assert house.execute("select release_id, as_of_date, is_accepted_by_hand from raw.releases") == [
+        (release.release_id, date(2026, 3, 9), False)
+    ]
+
+
+def test_contacts_are_restricted(house: House) -> None:
+    """Contacts are in a file of the owner's own, and nowhere else; rejected texts are in none."""
+    report = house.publish()
+    assert (report.path / "restricted.duckdb").stat().st_mode & 0o777 == 0o600
+    with read_release(house.home, with_restricted=True) as con:
+        tables = con.execute(
+            "select database_name, table_name from duckdb_tables() where database_name <> 'temp'"
+        ).fetchall()
+        contacts = con.execute("select count(*) from restricted.customer_contacts").fetchone()
+    assert [table for database, table in tables if database == "restricted"] == ["customer_contacts"]
+    assert ("analytics", "customer_contacts") not in tables
+    assert contacts == (20,)
+    with duckdb.connect(house.published / "restricted.duckdb", read_only=True) as con:
+        assert con.execute("select count(*) from customer_contacts").fetchone() == (20,)
+
+
+def test_release_leaves_no_other_files(house: House) -> None:
+    """No write-ahead log, scratch file or symlink stays beside what readers see."""
+    report = house.publish()
+    assert sorted(path.name for path in report.path.iterdir()) == [
+        "analytics.duckdb",
+        "parquet",
+        "release.json",
+        "restricted.duckdb",
+    ]
+    assert sorted(path.name for path in house.published.iterdir()) == [
+        "analytics.duckdb",
+        "current",
+        "parquet",
+        "releases",
+        "restricted.duckdb",
+    ]
+    assert [path.name for path in report.path.parent.iterdir()] == [report.release.release_id]
+
+
+def test_unchanged_months_are_hard_links(house: House) -> None:
+    """A touched day costs its month, not the history."""
+    first = house.publish()
+    house.touch("2026-02-01")
+    second = house.publish()
+
+    assert months(second.written, "order_lines") == ["2026-02"]
+    assert months(second.linked, "order_lines") == ["2026-01", "2026-03"]
+    for month, is_shared in (("2026-01", True), ("2026-02", False), ("2026-03", True)):
+        inodes = {file_of(r, "order_lines", month).stat().st_ino for r in (first, second)}
+        assert (len(inodes) == 1) == is_shared
+
+
+def test_touched_day_rewrites_the_session_day_before(house: House) -> None:
+    """A session that began the day before may have gone on past midnight (D3)."""
+    house.publish()
+    house.touch("2026-02-01")
+    report = house.publish()
+    assert months(report.written, "sessions") == ["2026-01", "2026-02"]
+
+
+def test_touched_months_follow_the_date_column(house: House) -> None:
+    """Only event-level marts have months; session days reach one day back, over the year too."""
+    house.touch("2026-01-01")
+    with house.connection() as con:
+        assert touched_months(con, public_marts(MANIFEST)) == {
+            ("order_lines", "2026-01"),
+            ("refunds", "2026-01"),
+            ("sessions", "2026-01"),
+            ("sessions", "2025-12"),
+        }
+
+
+def test_touched_month_has_its_new_rows(house: House) -> None:
+    """The file is written from the warehouse as it is now."""
+    house.publish()
+    house.touch("2026-01-05")
+    house.execute("update marts.order_lines set marker = 7 where event_date = '2026-01-05'")
+    house.publish()
+    assert house.read("select event_date, marker from order_lines where marker <> 0") == [(date(2026, 1, 5), 7)]
+
+
+def test_vanished_month_vanishes(house: House) -> None:
+    """A month whose last row was withdrawn has no file, touched or not."""
+    house.publish()
+    house.execute("delete from marts.order_lines where event_date >= '2026-03-01'")
+    report = house.publish()
+    assert months(report.written + report.linked, "order_lines") == ["2026-01", "2026-02"]
+    assert not file_of(report, "order_lines", "2026-03").exists()
+    assert house.read("select count(*) from order_lines") == [(59,)]
+
+
+def test_changed_count_of_an_untouched_month_is_found(house: House) -> None:
+    """What the pending loads do not explain is written all the same, and said."""
+    house.publish()
+    house.execute("delete from marts.order_lines where event_date = '2026-01-05'")
+    report = house.publish()
+    assert report.corrected == (
+        "order_lines 2026-01: 30 rows, 31 in the last release, though no pending load touched it",
+    )
+    assert house.read("select count(*) from order_lines") == [(59,)]
+
+
+def test_damaged_file_is_not_linked_on(house: House) -> None:
+    """A file that is not as long as it was written is written anew."""
+    file = file_of(house.publish(), "order_lines", "2026-01")
+    file.unlink()
+    file.write_bytes(b"")
+    report = house.publish()
+    assert months(report.written, "order_lines") == ["2026-01"]
+    assert house.read("select count(*) from order_lines") == [(60,)]
+
+
+def test_changed_columns_rewrite_the_whole_mart(house: House) -> None:
+    """Files of one view must not differ in their columns."""
+    house.publish()
+    house.execute("alter table marts.order_lines add column coupon varchar")
+    report = house.publish()
+    assert months(report.linked, "order_lines") == []
+    assert months(report.linked, "sessions") == ["2026-01", "2026-02", "2026-03"]
+    assert house.read("select count(coupon) from order_lines") == [(0,)]
+    assert report.release.gate.warnings == ("order_lines, rule columns_added: 60 rows with new coupon",)
+
+
+@pytest.mark.parametrize(
+    ("settings", "before", "reason"),
+    [
+        ({"code_checksum": "other"}, "select 1", "the code has changed"),
+        ({"rewrite_all": True}, "select 1", "it was asked for"),
+        (
+            {},
+            "insert into raw.run_ledger values ('x', timestamp '2026-03-11 03:30', true)",
+            "there was a full refresh",
+        ),
+        ({}, "delete from raw.releases", None),
+        ({}, "update raw.releases set release_id = 'other'", "the warehouse last published other"),
+    ],
+)
+def test_every_month_is_rewritten_when_all_may_have_changed(
+    house: House, settings: dict[str, Any], before: str, reason: str | None
+) -> None:
+    """Pending loads explain the changes only if code and warehouse are those of the last release.
+
+    A warehouse that has recorded no release at all still has every load pending.
+    """
+    house.publish()
+    house.execute(before)
+    report = house.publish(**settings)
+    if reason is None:
+        assert report.rewrite_reason is None
+    else:
+        assert report.rewrite_reason.startswith(reason)
+        assert report.linked == ()
+
+
+def test_plan_links_only_what_is_known_to_be_the_same() -> None:
+    """Touched, new, vanished, recounted and unchanged months, side by side."""
+    former = {
+        month: MonthFile(month, f"parquet/m/{month}.parquet", 10, 100, "r1")
+        for month in ("2026-01", "2026-02", "2026-03", "2026-04")
+    }
+    counts = {"2026-01": 10, "2026-02": 10, "2026-03": 11, "2026-05": 1}
+    plan = plan_months("m", counts, former, {("m", "2026-02"), ("other", "2026-01")})
+    assert list(plan.link) == ["2026-01"]
+    assert plan.write == {"2026-02": 10, "2026-03": 11, "2026-05": 1}
+    assert len(plan.corrected) == 1
+    assert plan_months("m", counts, former, None).write == counts
+
+
+def test_files_are_copied_where_links_are_impossible(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system without hard links costs space, not the release."""
+
+    def fail(*_: object) -> None:
+        raise OSError
+
+    first = house.publish()
+    monkeypatch.setattr(releases.Path, "hardlink_to", fail)
+    second = house.publish()
+    files = [file_of(report, "order_lines", "2026-01") for report in (first, second)]
+    assert files[0].stat().st_ino != files[1].stat().st_ino
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_row_without_a_date_is_an_error(house: House) -> None:
+    """It would be in no month's file, and silently lost."""
+    house.execute("update marts.order_lines set event_date = null where event_date < '2026-01-03'")
+    with pytest.raises(ReleaseError, match="order_lines: 2 rows have no event_date"):
+        house.publish()
+
+
+def test_mart_that_was_not_built_is_an_error(house: House) -> None:
+    """A release is complete or is none."""
+    house.execute("drop table marts.refunds")
+    with pytest.raises(ReleaseError, match="not publishable: refunds"):
+        house.publish()
+    assert list_releases(house.home) == []
+
+
+def test_warehouse_is_opened_with_the_given_settings(house: House) -> None:
+    """One thread and a small memory limit will do."""
+    with pytest.raises(duckdb.Error, match="Memory must"):
+        house.publish(config={"memory_limit": "nonsense"})
+    house.publish(config={"memory_limit": "100MB", "threads": "1"})
+
+
+def test_five_releases_stay(house: House) -> None:
+    """The sixth publish removes the first release, and says so; the others stay whole."""
+    ids = [house.publish().release.release_id for _ in range(5)]
+    sixth = house.publish()
+    assert sixth.retired == (ids[0],)
+    assert [r.release_id for r in list_releases(house.home)] == [
+        *ids[1:],
+        sixth.release.release_id,
+    ]
+    rollback(house.home, ids[1])
+    assert house.read("select count(*) from order_lines") == [(60,)]
+
+
+def test_ids_sort_in_the_order_of_publishing(house: House) -> None:
+    """Even when the clock stands still or is set back."""
+    ids = [
+        house.publish(published_at=moment).release.release_id for moment in (NIGHT, NIGHT, NIGHT - timedelta(days=1))
+    ]
+    assert ids == ["20260310T030000Z-run1", "20260310T030001Z-run2", "20260310T030002Z-run3"]
+
+
+def test_rollback_returns_to_the_release_before(house: House) -> None:
+    """Or to a named one, and forward again."""
+    ids = []
+    for marker in range(3):
+        house.execute(f"update marts.customers set marker = {marker}")
+        ids.append(house.publish().release.release_id)
+
+    assert rollback(house.home).release_id == ids[1]
+    assert house.read("select distinct marker from customers") == [(1,)]
+    assert rollback(house.home).release_id == ids[0]
+    with pytest.raises(ReleaseError, match="no release before"):
+        rollback(house.home)
+    with pytest.raises(ReleaseError, match=r"no release '\.\./x'"):
+        rollback(house.home, "../x")
+    assert rollback(house.home, ids[2]) == current_release(house.home)
+    assert house.read("select distinct marker from customers") == [(2,)]
+
+
+def test_publish_after_a_rollback_links_to_the_newest_release(house: House) -> None:
+    """The loads of the release that was left are published: only its files have their rows."""
+    house.publish()
+    house.touch("2026-01-05")
+    house.execute("update marts.order_lines set marker = 7 where event_date = '2026-01-05'")
+    house.publish()
+    rollback(house.home)
+    house.touch()
+    report = house.publish()
+    assert months(report.written, "order_lines") == []
+    assert house.read("select count(*) from order_lines where marker = 7") == [(1,)]
+
+
+def test_nothing_is_published_before_the_first_release(house: House) -> None:
+    """Readers get a clear message."""
+    assert current_release(house.home) is None
+    for act in (lambda: house.read("select 1"), lambda: publish_to(house.home, house.home / "x")):
+        with pytest.raises(ReleaseError, match="nothing has been published yet"):
+            act()
+    with pytest.raises(ReleaseError, match="no release before"):
+        rollback(house.home)
+
+
+def test_refused_release_leaves_the_last_one(house: House) -> None:
+    """The message names table, rule and rows; loads stay pending; nothing of it is left."""
+    last = house.publish().release
+    house.execute("update raw.load_ledger set state = 'pending' where file_id = 2")
+    house.execute("delete from marts.customers where customer_id in ('c1', 'c2', 'c3')")
+
+    with pytest.raises(GateRefused) as refused:
+        house.publish()
+    assert "customers, rule shrinkage: 3 of 20 rows are gone" in str(refused.value)
+    assert "customers, rule lost_keys: the customers of 3 rows are gone" in str(refused.value)
+    assert current_release(house.home) == last
+    assert [path.name for path in (house.published / "releases").iterdir()] == [last.release_id]
+    assert house.execute("select state from raw.load_ledger where file_id = 2") == [("pending",)]
+    assert house.read("select count(*) from customers") == [(20,)]
+
+
+def test_person_may_override_the_gate(house: House) -> None:
+    """Accepting is recorded in the release and in the warehouse."""
+    house.publish()
+    house.execute("delete from marts.customers where customer_id in ('c1', 'c2', 'c3')")
+    report = house.publish(accept=True)
+    assert report.release.gate.outcome == "accepted"
+    assert house.read("select count(*) from customers") == [(17,)]
+    [(is_accepted, message)] = house.execute(
+        "select is_accepted_by_hand, message from raw.releases order by release_id desc limit 1"
+    )
+    assert is_accepted
+    assert "customers, rule shrinkage" in message
+    assert house.publish(accept=True).release.gate.outcome == "passed"
+
+
+def test_gate_results_become_data_docs(house: House, tmp_path: Path) -> None:
+    """The pages lie where they are asked for."""
+    house.publish()
+    house.publish(docs_dir=tmp_path / "docs")
+    assert (tmp_path / "docs" / "html" / "index.html").is_file()
+
+
+def test_crash_before_the_swap_is_cleared_away(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half-built folders and stand-in symlinks of a killed run go at the next publish."""
+    last = house.publish()
+    folder = house.published / "releases"
+    (folder / ".building-20990101T000000Z-dead" / "parquet").mkdir(parents=True)
+    (folder / "20990101T000000Z-dead").symlink_to(".building-20990101T000000Z-dead")
+    (folder / ".removing-old").mkdir()
+    (house.published / ".current.new").symlink_to("releases/nowhere")
+    assert list_releases(house.home) == [last.release]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(releases, "_point_current", _crash)
+        with pytest.raises(KeyboardInterrupt):
+            house.publish()
+    assert current_release(house.home) == last.release
+
+    report = house.publish()
+    assert current_release(house.home) == report.release
+    assert all(path.is_dir() and path.name[0] != "." for path in folder.iterdir())
+    assert not (house.published / ".current.new").is_symlink()
+
+
+def test_crash_after_the_swap_does_the_same_dates_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loads stay pending, so the next run touches their dates once more: nothing is lost."""
+    house.publish()
+    house.execute("insert into raw.load_ledger values (3, 'pending')")
+    house.touch("2026-02-03")
+    with monkeypatch.context() as patch:
+        patch.setattr(releases, "_mark_published", _crash)
+        with pytest.raises(KeyboardInterrupt):
+            house.publish()
+    assert house.execute("select state from raw.load_ledger where file_id = 3") == [("pending",)]
+
+    report = house.publish()
+    assert months(report.written, "order_lines") == ["2026-02"]
+    assert house.execute("select state from raw.load_ledger where file_id = 3") == [("published",)]
+
+
+def _crash(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+READER = """
+    import pathlib, sys, duckdb
+
+    published, stop = map(pathlib.Path, sys.argv[1:])
+    seen, reads = set(), 0
+    while not stop.exists():
+        with duckdb.connect(published / "analytics.duckdb", read_only=True) as con:
+            customers = con.execute("select distinct marker from marts.customers").fetchall()
+            lines = con.execute("select distinct marker from marts.order_lines").fetchall()
+        assert customers == lines and len(lines) == 1, (customers, lines)
+        seen.add(lines[0])
+        reads += 1
+        print(reads, len(seen), flush=True)
+"""
+
+
+def test_reader_never_fails_and_never_sees_two_releases(house: House, tmp_path: Path) -> None:
+    """Another process reads two marts in a loop while twenty releases are published."""
+    house.publish()
+    stop = tmp_path / "stop"
+    reader = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(READER), str(house.published), str(stop)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    reader.stdout.readline()
+    for marker in range(1, 21):
+        house.execute(f"update marts.customers set marker = {marker}")
+        house.execute(f"update marts.order_lines set marker = {marker}")
+        house.publish(rewrite_all=True)
+    stop.touch()
+    output, errors = reader.communicate(timeout=60)
+    assert reader.returncode == 0, errors
+    reads, seen = map(int, output.splitlines()[-1].split())
+    assert reads >= 20
+    assert seen >= 5
+
+
+def test_open_reader_keeps_its_release(house: House) -> None:
+    """A connection that was opened before the swap goes on with what it saw, views included."""
+    house.publish()
+    with read_release(house.home) as reader:
+        house.execute("update marts.order_lines set marker = 1")
+        house.publish(rewrite_all=True)
+        assert reader.execute("select distinct marker from order_lines").fetchall() == [(0,)]
+        assert house.read("select distinct marker from order_lines") == [(1,)]
+
+
+def test_client_that_locks_a_release_does_not_stop_the_next(house: House) -> None:
+    """Gate 3 reads a copy of the last release when a client has it open for writing."""
+    house.publish()
+    client = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import duckdb, sys; con = duckdb.connect(sys.argv[1]); print(1, flush=True); input()",
+            str(house.published / "analytics.duckdb"),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    client.stdout.readline()
+    try:
+        report = house.publish()
+    finally:
+        client.communicate(b"\n", timeout=60)
+    assert len(report.verdict.results) == 3
+    assert not (report.path / "former.duckdb").exists()
+
+
+def test_publish_to_makes_a_copy_that_stands_alone(house: House, tmp_path: Path) -> None:
+    """The views of the copy read the copy's files; contacts are not copied."""
+    house.publish()
+    copy = tmp_path / "it's a copy"
+    publish_to(house.home, copy)
+    house.published.rename(tmp_path / "gone")
+
+    with duckdb.connect(copy / "analytics.duckdb", read_only=True) as con:
+        assert con.execute("select count(*) from marts.order_lines").fetchone() == (60,)
+        assert con.execute("select count(*) from marts.refunds").fetchone() == (0,)
+        assert con.execute("select count(*) from marts.customers").fetchone() == (20,)
+        views = con.execute("select sql from duckdb_views() where not internal").fetchall()
+    assert all(str(tmp_path / "gone") not in sql for (sql,) in views)
+    assert not list(copy.rglob("restricted*"))
+    assert not list(copy.rglob(".*"))
+
+
+def test_publish_to_again_replaces_the_copy(house: House, tmp_path: Path) -> None:
+    """Files that the last copy has are linked there; old copies go as old releases do."""
+    copy = tmp_path / "copy"
+    for marker in range(7):
+        house.execute(f"update marts.customers set marker = {marker}")
+        house.publish()
+        publish_to(house.home, copy)
+    with duckdb.connect(copy / "analytics.duckdb", read_only=True) as con:
+        assert con.execute("select distinct marker from marts.customers").fetchall() == [(6,)]
+    folders = sorted((copy / "releases").iterdir())
+    assert len(folders) == 5
+    files = [folder / "parquet" / "order_lines" / "2026-01.parquet" for folder in folders]
+    assert len({file.stat().st_ino for file in files}) == 1
+
+
+def test_publish_to_clients_that_mount_it_elsewhere(house: House, tmp_path: Path) -> None:
+    """The views name paths that need not exist on this machine."""
+    house.publish()
+    copy, mount = tmp_path / "copy", tmp_path / "mount"
+    publish_to(house.home, copy)
+    publish_to(house.home, copy, path_prefix=f"{mount}/")
+
+    with (
+        duckdb.connect(copy / "analytics.duckdb", read_only=True) as con,
+        pytest.raises(duckdb.IOException, match="mount"),
+    ):
+        con.execute("select * from marts.order_lines")
+    copy.rename(mount)
+    with duckdb.connect(mount / "analytics.duckdb", read_only=True) as con:
+        assert con.execute("select sum(gross_amount) from marts.order_lines").fetchone()[0] == 75
+        described = dict(c[:2] for c in con.execute("describe marts.refunds").fetchall())
+    assert described["gross_amount"] == "DECIMAL(18,4)"
+
+
+def test_publish_to_keeps_out_of_the_published_folder(house: House) -> None:
+    """A copy onto itself would destroy the release."""
+    house.publish()
+    for place in (house.published, house.published / "releases"):
+        with pytest.raises(ReleaseError, match="within the published folder"):
+            publish_to(house.home, place)
+
+
+def test_release_files_are_not_writable(house: House) -> None:
+    """Releases share Parquet files: whoever wrote to one would change them all."""
+    report = house.publish()
+    for path in report.path.rglob("*.parquet"):
+        assert path.stat().st_mode & 0o777 == 0o444
+    assert os.access(report.path, os.R_OK | os.X_OK)

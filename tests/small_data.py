@@ -1,0 +1,169 @@
+"""Raw rows for the small warehouse: two tenants with the same customer ids, ten months, and personal data wherever it gets in."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from small_warehouse import customer, event, organization
+
+if TYPE_CHECKING:
+    from small_warehouse import Row, SmallWarehouse
+
+LAST_DAY = datetime(2024, 11, 9, tzinfo=UTC)
+CUSTOMERS = 12
+LEAKS = {
+    "e-mail in a JSON key's value": "jane.key@example.com",
+    "e-mail in a JSON text": "jane.value@example.com",
+    "e-mail in a URL": "jane.url@example.com",
+    "e-mail in a product name": "jane.product@example.com",
+    "e-mail in a tag": "jane.tag@example.com",
+    "e-mail of a profile": "jane.profile@example.com",
+    "phone in a URL": "+4915112345678",
+    "phone in a JSON text": "+49 151 87654321",
+    "phone in an attribute": "030 5556667",
+    "phone of a profile": "+49 30 1112223",
+    "card number in a JSON text": "4111 1111 1111 1111",
+    "name under a nested key": "Janine Mustermann",
+    "name of a profile": "Jane Musterfrau",
+    "birth date of a profile": "1987-06-05",
+    "IPv4 address": "203.0.113.77",
+    "IPv4 address with a port": "198.51.100.42",
+    "IPv6 address": "8a2e:370:7348",
+    "latitude of an event": "52.520008",
+    "longitude of an event": "13.404954",
+    "latitude of a profile": "48.137154",
+    "longitude of a profile": "11.576124",
+    "street of a location": "Musterallee 7",
+    "build of a device": "TQ3A.230805.001",
+    "secret in a URL": "s3cr3t-token",
+    "text of a rejected row": "rejected.jane@example.com",
+}
+"""Personal data by where it hides; each stands somewhere in the raw tables and in no public mart."""
+
+
+def fill(warehouse: SmallWarehouse) -> None:
+    """Load the rows, and give the ledgers of rejects and runs a row."""
+    warehouse.load(
+        organizations=[
+            organization(
+                "shop", "2024-01-01", org_type="ecommerce", timezone="Europe/Berlin", currency="EUR", name="Shop"
+            )
+        ],
+        customers=_profiles(),
+        events=[*_ordinary_events("shop"), *_ordinary_events("bank"), *_events_with_personal_data()],
+    )
+    warehouse.execute(
+        """
+        insert into raw.rejected_rows values
+            ('events', 3, 3, 'events/3.csv', 900, 'missing_customer_id', 'customer_id is empty', '2024-11-10 03:00:00'),
+            ('customers', 2, 2, 'customers/2.csv', 901, 'unreadable_date', 'birth_date is no date', '2024-11-10 03:00:00')
+        """,
+        f"insert into restricted.rejected_texts values (3, 900, '{LEAKS['text of a rejected row']}')",
+        "update raw.load_ledger set row_count = row_count + 1, rejected_count = 1 where feed in ('events', 'customers')",
+        """
+        insert into raw.run_ledger
+            (run_id, step, kind, status, row_count, seconds, started_at, code_checksum, is_full_refresh)
+        values ('run', 'load', 'load', 'success', 9, 1.5, '2024-11-10 03:00:00', 'abc', false)
+        """,
+    )
+
+
+def _at(day: datetime, hour: int, minute: int = 0) -> str:
+    return f"{day:%Y-%m-%d} {hour:02}:{minute:02}:00"
+
+
+def _ordinary_events(user_id: str) -> list[Row]:
+    """Return visits, orders, refunds and messages: customer n buys n + 1 times, the last time n weeks before the end."""
+    rows = []
+    for number in range(CUSTOMERS):
+        who = {"user_id": user_id, "device_type": "mobile", "event_category": "website"}
+        name = f"customer-{number:02}"
+        for order in range(number + 1):
+            day = LAST_DAY - timedelta(days=7 * number + 23 * order)
+            order_id = f'{{"order_id":"{name}-{order}"}}'
+            page = f"https://shop.example/p/{order}?utm_source=google&utm_medium=cpc"
+            rows += [
+                event(name, _at(day, 9), page_url=page, **who),
+                event(name, _at(day, 9, 1), "product_view", product_category="mugs", **who),
+                event(name, _at(day, 9, 2), "add_to_cart", product_category="mugs", **who),
+                event(
+                    name,
+                    _at(day, 9, 5),
+                    "purchase",
+                    event_value=10 + 5 * number + order,
+                    event_properties=order_id,
+                    product_id="mug",
+                    product_category="mugs",
+                    **who,
+                ),
+                event(name, _at(day, 20), "email_sent", user_id=user_id, event_category="email"),
+            ]
+            if order % 3 == 1:
+                rows.append(event(name, _at(day, 21), "email_open", user_id=user_id, event_category="email"))
+                rows.append(event(name, _at(day, 22), "refund", event_value=4, event_properties=order_id, **who))
+    rows.append(event("browser", _at(LAST_DAY, 12), user_id=user_id))
+    rows.append(event("refunded-only", _at(LAST_DAY, 12), "refund", event_value=9, user_id=user_id))
+    rows.append(event("customer-00", _at(LAST_DAY + timedelta(days=1), 1), user_id=user_id))
+    lines = '{"order_id":"listed","lines":[{"product_id":"pen","value":3},{"product_id":"mug","value":10}]}'
+    rows.append(event("customer-01", _at(LAST_DAY, 10), "purchase", event_value=15, event_properties=lines, user_id=user_id))
+    return rows
+
+
+def _profiles() -> list[Row]:
+    rows = [
+        customer(f"customer-{number:02}", "2024-02-01", city="Bonn", gender="f", signup_at="2024-01-15", email_opt_in=True)
+        for number in range(CUSTOMERS)
+    ]
+    rows += [customer(f"customer-{number:02}", "2024-06-01", city="Ulm", loyalty_tier="gold") for number in range(4)]
+    rows.append(
+        customer(
+            "jane",
+            "2024-02-01",
+            email=LEAKS["e-mail of a profile"],
+            phone=LEAKS["phone of a profile"],
+            name=LEAKS["name of a profile"],
+            birth_date=LEAKS["birth date of a profile"],
+            latitude=LEAKS["latitude of a profile"],
+            longitude=LEAKS["longitude of a profile"],
+            tags=f'["vip","{LEAKS["e-mail in a tag"]}"]',
+            attributes=f'{{"diet":"vegan","mobile":"{LEAKS["phone in an attribute"]}"}}',
+        )
+    )
+    return rows
+
+
+def _events_with_personal_data() -> list[Row]:
+    """Return one event per hiding place, all of one customer."""
+    leak = LEAKS
+    columns = [
+        {"event_properties": {"email": leak["e-mail in a JSON key's value"], "rating": 5}, "event_type": "review"},
+        {"event_properties": {"buyer": {"tier": "gold", "full_name": leak["name under a nested key"]}}},
+        {"event_properties": {"comment": f"write to {leak['e-mail in a JSON text']} please"}, "event_type": "feedback"},
+        {"event_properties": {"comment": f"call {leak['phone in a JSON text']} or pay {leak['card number in a JSON text']}"}},
+        {"page_url": f"https://shop.example/unsubscribe/{leak['e-mail in a URL']}?token={leak['secret in a URL']}&utm_source=letter"},
+        {"page_url": f"https://shop.example/call/{leak['phone in a URL']}", "referrer_url": f"https://a:{leak['secret in a URL']}@b.example/"},
+        {"product_name": f"Gift for {leak['e-mail in a product name']}"},
+        {"ip_address": leak["IPv4 address"], "user_agent": f"Dalvik/2.1.0 (Android 13; Pixel 7 Build/{leak['build of a device']})"},
+        {"ip_address": f"{leak['IPv4 address with a port']}:8080"},
+        {"ip_address": f"2001:db8:85a3:8d3:1319:{leak['IPv6 address']}"},
+        {
+            "location": {
+                "country": "DE",
+                "city": "Berlin",
+                "latitude": float(leak["latitude of an event"]),
+                "longitude": float(leak["longitude of an event"]),
+                "street": leak["street of a location"],
+            }
+        },
+    ]
+    return [
+        event("jane", _at(LAST_DAY, 14, minute), **{name: _minified(value) for name, value in row.items()})
+        for minute, row in enumerate(columns)
+    ]
+
+
+def _minified(value: Any) -> str:  # noqa: ANN401 - text or what JSON can hold
+    """Return JSON as the load step leaves it; texts as they are."""
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))

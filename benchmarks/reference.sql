@@ -3,7 +3,7 @@
 -- $raw and $out are replaced by benchmarks/run.py. The yardstick of `make bench`, not part of the product.
 
 create table tenants as
-select user_id, timezone from read_parquet('$raw/organizations/*.parquet');
+select user_id, timezone from read_csv('$raw/organizations/**/*.csv');
 
 -- load: typed, the bad rows left out
 create table events as

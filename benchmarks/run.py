@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import duckdb
@@ -66,7 +66,7 @@ def measure(home: Path, events: int) -> dict[str, object]:
     shutil.rmtree(home / "reference")
     run = [str(Path(sys.executable).parent / "warehouse"), "run"]
     full_build = timed(run, home)
-    add_one_day(home, events)
+    sample_data.generate(home / "raw", events=events, only_day=date(2026, 1, 1))
     one_more_day = timed(run, home)
     nothing_new = timed(run, home)
     return {
@@ -121,7 +121,8 @@ def run_reference(home: Path) -> None:
     """Run reference.sql on the raw files of a home, and write its event tables as sorted Parquet by month."""
     out = home / "reference"
     out.mkdir()
-    types = re.findall(r"'(\w+)'", COUNTED_TYPES[1]) + ["purchase"]
+    model = (HERE.parent / "models" / "marts" / "events" / "customer_daily.sql").read_text()
+    types = [*re.findall(r"'(\w+)'", re.search(r"counted_types = \[(.*?)\]", model, re.DOTALL)[1]), "purchase"]
     counts = "\n".join(f"    count(*) filter (event_type = '{name}') as {name}," for name in types)
     script = (HERE / "reference.sql").read_text()
     for name, value in {"$raw": str(home / "raw"), "$out": str(out), "$counts": counts}.items():
@@ -133,10 +134,8 @@ def run_reference(home: Path) -> None:
             (out / table).mkdir()
             months = con.execute(f"select distinct date_trunc('month', {day})::date from {table} order by 1").fetchall()
             for (month,) in months:
-                con.execute(
-                    f"copy (from {table} where date_trunc('month', {day}) = '{month}' order by user_id, customer_id, {day}) "
-                    f"to '{out}/{table}/{month:%Y-%m}.parquet'"
-                )
+                rows = f"from {table} where date_trunc('month', {day}) = '{month}' order by user_id, customer_id, {day}"
+                con.execute(f"copy ({rows}) to '{out}/{table}/{month:%Y-%m}.parquet'")
 
 
 if __name__ == "__main__":

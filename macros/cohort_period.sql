@@ -1,6 +1,6 @@
 {#-
-    How many calendar periods (months, quarters, weeks from Monday) a date lies after the period in which a cohort's window ends.
-    Everything up to the end of that period is period 0, also where the window spans several.
+    How many calendar periods (months, quarters, weeks from Monday) a date lies after the period in which a cohort's
+    window ends. Everything up to the end of that period is period 0, also where the window spans several.
 -#}
 {% macro cohort_period(period_grain, window_end, date) -%}
     greatest(

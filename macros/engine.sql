@@ -95,3 +95,8 @@
         when {{ age }} between 65 and 120 then '65+'
     end
 {%- endmacro %}
+
+{#- The number under a top-level key of a JSON text, as money is kept; null where it is missing or no number. -#}
+{% macro json_number(json, key) -%}
+    try_cast({{ json_text(json, key) }} as decimal(18, 4))
+{%- endmacro %}

@@ -5,6 +5,8 @@
 
 {% macro default__json_object(members) -%}
     json_object(
-        {%- for key, expression in members.items() %}'{{ key }}', {{ expression }}{{ ', ' if not loop.last }}{% endfor -%}
+        {%- for key, expression in members.items() -%}
+            '{{ key }}', {{ expression }}{{ ', ' if not loop.last }}
+        {%- endfor -%}
     )
 {%- endmacro %}

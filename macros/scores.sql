@@ -8,8 +8,8 @@
 {%- endmacro %}
 
 {#-
-    Which of n equal quantiles a value falls in, 0 (smallest values) to n - 1: n times the number of strictly smaller values, divided
-    by the number of values. Equal values always share a quantile; ntile() does not do that.
+    Which of n equal quantiles a value falls in, 0 (smallest values) to n - 1: n times the number of strictly smaller
+    values, divided by the number of values. Equal values always share a quantile; ntile() does not do that.
 -#}
 {% macro quantile(value, quantiles, partition_by) -%}
     {{ integer_division(

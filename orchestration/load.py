@@ -431,9 +431,14 @@ def find_files(raw_dir: Path) -> tuple[list[RawFile], list[str]]:
 
     Names that begin with a dot are passed over: editors and copy tools write under such names.
     """
-    files, warnings, unknown = [], [], set()
+    files, warnings, unknown, seen = [], [], set(), set()
     for folder, names, entries in os.walk(raw_dir, followlinks=True):
         names[:] = [name for name in names if not name.startswith(".")]
+        real = Path(folder).resolve()
+        if real in seen:  # links may go round in a circle
+            names.clear()
+            continue
+        seen.add(real)
         for entry in entries:
             location = Path(folder, entry)
             relative = location.relative_to(raw_dir)
@@ -444,6 +449,8 @@ def find_files(raw_dir: Path) -> tuple[list[RawFile], list[str]]:
                 unknown.add(feed)
             elif location.suffix.lower() not in FORMATS:
                 warnings.append(f"{relative.as_posix()}: not read: neither .parquet, .csv, .jsonl")
+            elif not location.exists():
+                warnings.append(f"{relative.as_posix()}: not read: a link that leads nowhere")
             else:
                 files.append(_raw_file(feed, relative, location))
     known = ", ".join(FEEDS)
@@ -458,14 +465,20 @@ def _raw_file(feed: str, relative: Path, location: Path) -> RawFile:
 
 
 def _fingerprinted(file: RawFile) -> RawFile:
-    """Read a file once for its checksum and, where it is text, its encoding."""
+    """Read a file once for its checksum and, where it is text, its encoding.
+
+    A file that cannot be opened keeps an empty checksum; reading it then gives the reason.
+    """
     digest = hashlib.sha256()
     decoder = codecs.getincrementaldecoder("utf-8")() if file.format != "parquet" else None
     encoding = "utf-8"
-    with file.location.open("rb") as stream:
-        while block := stream.read(BLOCK_BYTES):
-            digest.update(block)
-            encoding = _encoding(decoder, block, encoding)
+    try:
+        with file.location.open("rb") as stream:
+            while block := stream.read(BLOCK_BYTES):
+                digest.update(block)
+                encoding = _encoding(decoder, block, encoding)
+    except OSError:
+        return file
     return changed(file, sha256=digest.hexdigest(), encoding=encoding)
 
 
@@ -531,7 +544,10 @@ def _problem(file: RawFile, error: Exception) -> str:
     if isinstance(error, _UnreadableFileError):
         return f"{file.path}: {error}"
     first_line = str(error).strip().split("\n")[0].replace(str(file.location), file.path)
-    return f"{file.path}: cannot be read as {file.format} ({first_line}): write the file anew, or take it out of raw/"
+    return (
+        f"{file.path}: cannot be read as {file.format} ({first_line}): write the file anew, take it out of raw/,"
+        f" or have it tried again with `warehouse load retry {file.path}`"
+    )
 
 
 def _columns(con: Connection, feed: Feed, file: RawFile) -> dict[str, str]:
@@ -827,7 +843,8 @@ def _typed_sql(feed: Feed, source: Source, loaded_at: datetime) -> str:
             read = f"""(case when {name} is null then extras
                 else json_merge_patch(extras, {read}) end)::varchar"""
         if column.default:
-            read = f"coalesce({read}, {column.default.format(loaded_at=literal(loaded_at))})"
+            default = column.default.format(loaded_at=literal(loaded_at))
+            read = f"case when {name} is null then {default} else {read} end"
         typed.append(f"{read} as {column.name}")
     return f"""select *, {", ".join(typed)} from (
         select file_id, record_number, raw_text, {extras or "null"} as extras, {", ".join(values)}
@@ -934,10 +951,10 @@ def _find_event_duplicates(con: Connection, load_id: int) -> None:
 
     Grouping finds the few repeated ids at a tenth of the cost of numbering all rows. The stored
     row of an id wins against any new one; among new ones the earlier file, then record, wins.
+    Whole rows are read only to tell conflicts, and of the winners' files only.
     """
-    differs = _differs("events", "winners")
     con.execute(f"""
-        create or replace temp table load_duplicates as
+        create or replace temp table losers as
         with repeated as (
             select event_id from raw.events where load_id = {load_id}
             group by event_id having count(*) > 1
@@ -945,16 +962,25 @@ def _find_event_duplicates(con: Connection, load_id: int) -> None:
             select event_id from raw.events where load_id = {load_id}
                 and event_id in (select event_id from raw.events where load_id <> {load_id})
         ), candidates as (
-            select rowid as position, * from raw.events
+            select rowid as position, event_id, load_id, file_id, record_number from raw.events
             where event_id in (select event_id from repeated)
-        ), winners as (
-            select * from candidates qualify row_number() over (
-                partition by event_id order by load_id, file_id, record_number
-            ) = 1
         )
-        select events.position, events.file_id, {differs} as is_conflict
-        from candidates as events join winners using (event_id)
-        where events.position <> winners.position
+        select position, file_id, first(position) over in_order as winner,
+            first(file_id) over in_order as winner_file_id
+        from candidates
+        window in_order as (partition by event_id order by load_id, file_id, record_number)
+        qualify position <> winner
+    """)
+    first_file, last_file = con.execute("""
+        select coalesce(min(winner_file_id), 0), coalesce(max(winner_file_id), 0) from losers
+    """).fetchone()
+    con.execute(f"""
+        create or replace temp table load_duplicates as
+        select losers.position, losers.file_id, {_differs("events", "winners")} as is_conflict
+        from losers
+        join raw.events as events on events.rowid = losers.position and events.load_id = {load_id}
+        join raw.events as winners on winners.rowid = losers.winner
+            and winners.file_id between {first_file} and {last_file}
     """)
 
 
@@ -1228,7 +1254,7 @@ def _load_feed(con: Connection, feed: Feed, files: Sequence[RawFile], job: Job) 
     """Load the new files of one feed in one transaction, without those that are refused."""
     started = time.monotonic()
     load_id = _scalar(con, "select coalesce(max(load_id), 0) + 1 from raw.load_ledger")
-    fresh, copies = _without_known_content(con, files, job.replaced)
+    fresh, copies = _without_known_content(con, feed, files, job.replaced)
     reading = _read(con, feed, fresh)
     load = _Load(load_id, job, tuple(fresh), tuple(copies))
     try:
@@ -1284,18 +1310,18 @@ def _without(source: Source, refused: Collection[str]) -> Source:
 
 
 def _without_known_content(
-    con: Connection, files: Sequence[RawFile], replaced: str
+    con: Connection, feed: Feed, files: Sequence[RawFile], replaced: str
 ) -> tuple[list[RawFile], list[tuple[RawFile, str]]]:
     """Part files with new content from copies; a copy comes with the path that was loaded."""
     paths = dict(
         con.execute(
-            f"select sha256, path from raw.load_ledger where {_LIVE} and path <> $replaced",
-            {"replaced": replaced},
+            f"select sha256, path from raw.load_ledger where {_LIVE} and feed = $feed and path <> $replaced",
+            {"feed": feed.name, "replaced": replaced},
         ).fetchall()
     )
     fresh, copies = [], []
     for file in files:
-        if file.sha256 in paths:
+        if file.sha256 and file.sha256 in paths:
             copies.append((file, paths[file.sha256]))
         else:
             paths[file.sha256] = file.path

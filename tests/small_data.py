@@ -1,4 +1,4 @@
-"""Raw rows for the small warehouse: two tenants with the same customer ids, ten months, and personal data wherever it gets in."""
+"""Raw rows for the small warehouse: two tenants with the same customer ids, and personal data wherever it gets in."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ def fill(warehouse: SmallWarehouse) -> None:
     warehouse.execute(
         """
         insert into raw.rejected_rows values
-            ('events', 3, 3, 'events/3.csv', 900, 'missing_customer_id', 'customer_id is empty', '2024-11-10 03:00:00'),
-            ('customers', 2, 2, 'customers/2.csv', 901, 'unreadable_date', 'birth_date is no date', '2024-11-10 03:00:00')
+            ('events', 3, 3, 'events/3.csv', 900, 'missing_customer_id', 'customer_id is empty', '2024-11-10 03:00'),
+            ('customers', 2, 2, 'customers/2.csv', 901, 'unreadable_date', 'birth_date is no date', '2024-11-10 03:00')
         """,
         f"insert into restricted.rejected_texts values (3, 900, '{LEAKS['text of a rejected row']}')",
-        "update raw.load_ledger set row_count = row_count + 1, rejected_count = 1 where feed in ('events', 'customers')",
+        "update raw.load_ledger set row_count = row_count + 1, rejected_count = 1 where feed <> 'organizations'",
         """
         insert into raw.run_ledger
             (run_id, step, kind, status, row_count, seconds, started_at, code_checksum, is_full_refresh)
@@ -75,7 +75,7 @@ def _at(day: datetime, hour: int, minute: int = 0) -> str:
 
 
 def _ordinary_events(user_id: str) -> list[Row]:
-    """Return visits, orders, refunds and messages: customer n buys n + 1 times, the last time n weeks before the end."""
+    """Return visits, orders, refunds and messages: customer n buys n + 1 times, last n weeks before the end."""
     rows = []
     for number in range(CUSTOMERS):
         who = {"user_id": user_id, "device_type": "mobile", "event_category": "website"}
@@ -107,13 +107,17 @@ def _ordinary_events(user_id: str) -> list[Row]:
     rows.append(event("refunded-only", _at(LAST_DAY, 12), "refund", event_value=9, user_id=user_id))
     rows.append(event("customer-00", _at(LAST_DAY + timedelta(days=1), 1), user_id=user_id))
     lines = '{"order_id":"listed","lines":[{"product_id":"pen","value":3},{"product_id":"mug","value":10}]}'
-    rows.append(event("customer-01", _at(LAST_DAY, 10), "purchase", event_value=15, event_properties=lines, user_id=user_id))
+    rows.append(
+        event("customer-01", _at(LAST_DAY, 10), "purchase", event_value=15, event_properties=lines, user_id=user_id)
+    )
     return rows
 
 
 def _profiles() -> list[Row]:
     rows = [
-        customer(f"customer-{number:02}", "2024-02-01", city="Bonn", gender="f", signup_at="2024-01-15", email_opt_in=True)
+        customer(
+            f"customer-{number:02}", "2024-02-01", city="Bonn", gender="f", signup_at="2024-01-15", email_opt_in=True
+        )
         for number in range(CUSTOMERS)
     ]
     rows += [customer(f"customer-{number:02}", "2024-06-01", city="Ulm", loyalty_tier="gold") for number in range(4)]
@@ -141,11 +145,21 @@ def _events_with_personal_data() -> list[Row]:
         {"event_properties": {"email": leak["e-mail in a JSON key's value"], "rating": 5}, "event_type": "review"},
         {"event_properties": {"buyer": {"tier": "gold", "full_name": leak["name under a nested key"]}}},
         {"event_properties": {"comment": f"write to {leak['e-mail in a JSON text']} please"}, "event_type": "feedback"},
-        {"event_properties": {"comment": f"call {leak['phone in a JSON text']} or pay {leak['card number in a JSON text']}"}},
-        {"page_url": f"https://shop.example/unsubscribe/{leak['e-mail in a URL']}?token={leak['secret in a URL']}&utm_source=letter"},
-        {"page_url": f"https://shop.example/call/{leak['phone in a URL']}", "referrer_url": f"https://a:{leak['secret in a URL']}@b.example/"},
+        {
+            "event_properties": {
+                "comment": f"call {leak['phone in a JSON text']} or pay {leak['card number in a JSON text']}"
+            }
+        },
+        {"page_url": f"https://shop.example/unsubscribe/{leak['e-mail in a URL']}?utm_source=letter"},
+        {
+            "page_url": f"https://shop.example/call/{leak['phone in a URL']}",
+            "referrer_url": f"https://a:{leak['secret in a URL']}@b.example/",
+        },
         {"product_name": f"Gift for {leak['e-mail in a product name']}"},
-        {"ip_address": leak["IPv4 address"], "user_agent": f"Dalvik/2.1.0 (Android 13; Pixel 7 Build/{leak['build of a device']})"},
+        {
+            "ip_address": leak["IPv4 address"],
+            "user_agent": f"Dalvik/2.1.0 (Android 13; Pixel 7 Build/{leak['build of a device']})",
+        },
         {"ip_address": f"{leak['IPv4 address with a port']}:8080"},
         {"ip_address": f"2001:db8:85a3:8d3:1319:{leak['IPv6 address']}"},
         {

@@ -106,7 +106,7 @@ class SmallWarehouse:
                     _insert_load(con, feed, rows, loaded_at)
 
     def withdraw(self, load_id: int) -> None:
-        """Do what withdrawing an events file does: its rows go, their UTC dates and a day to either side are asked for."""
+        """Do what withdrawing an events file does: its rows go, and their UTC dates, a day wider, are asked for."""
         self.execute(
             f"""
             insert into raw.recompute_requests by name
@@ -129,12 +129,20 @@ class SmallWarehouse:
 
     def dbt(self, *arguments: str) -> dict[str, RunResult]:
         """Run dbt in this process and return the results by node name; raise when dbt itself breaks."""
-        quiet = ["--quiet", "--log-level", "none", "--log-level-file", "none", "--no-write-json", "--cache-selected-only"]
+        quiet = [
+            "--quiet",
+            "--log-level",
+            "none",
+            "--log-level-file",
+            "none",
+            "--no-write-json",
+            "--cache-selected-only",
+        ]
         folders = ["--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)]
         written = ["--target-path", str(self.home / "target"), "--log-path", str(self.home / "logs")]
         with mock.patch.dict(os.environ, {"WAREHOUSE_HOME": str(self.home)}):
             outcome = dbtRunner(manifest=self.manifest).invoke([*arguments, *quiet, *folders, *written])
-        # dbt-duckdb leaves its connection to the next run in this process, and what it wrote in the log beside the file.
+        # dbt-duckdb keeps its connection for the next run, and so what was written in a file beside the database.
         DuckDBConnectionManager.env().close()
         DuckDBConnectionManager.close_all_connections()
         if outcome.exception:
@@ -143,7 +151,9 @@ class SmallWarehouse:
 
     def build(self, *arguments: str) -> None:
         """Run seeds and models (no tests) and raise unless all succeed."""
-        results = self.dbt("build", "--exclude-resource-type", "test", "--exclude-resource-type", "unit_test", *arguments)
+        results = self.dbt(
+            "build", "--exclude-resource-type", "test", "--exclude-resource-type", "unit_test", *arguments
+        )
         broken = {name: result.message for name, result in results.items() if result.status not in {"success", "pass"}}
         if broken:
             raise AssertionError(broken)
@@ -161,7 +171,9 @@ def parse_project(target: Path) -> Manifest:
     folders = ["--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)]
     quiet = ["--quiet", "--log-level", "none", "--log-level-file", "none"]
     with mock.patch.dict(os.environ, {"WAREHOUSE_HOME": str(target)}):
-        outcome = dbtRunner().invoke(["parse", *quiet, *folders, "--target-path", str(target), "--log-path", str(target)])
+        outcome = dbtRunner().invoke(
+            ["parse", *quiet, *folders, "--target-path", str(target), "--log-path", str(target)]
+        )
     if outcome.exception:
         raise outcome.exception
     return outcome.result
@@ -172,7 +184,8 @@ def _insert_load(con: duckdb.DuckDBPyConnection, feed: str, rows: Sequence[Row],
     for record_number, row in enumerate(rows, start=1):
         values = row | {"load_id": number, "file_id": number, "record_number": record_number}
         con.execute(
-            f"insert into raw.{feed} ({', '.join(values)}) values ({', '.join('?' * len(values))})", list(values.values())
+            f"insert into raw.{feed} ({', '.join(values)}) values ({', '.join('?' * len(values))})",
+            list(values.values()),
         )
     con.execute(
         """

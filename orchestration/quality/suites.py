@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 Severity = Literal["refuse", "warn"]
 
-RESULTS_KEPT_PER_SUITE = 30
-"""Pages of a suite's past runs that stay in Data Docs: about a month of daily runs."""
+RESULTS_KEPT_PER_SUITE = 10
+"""Pages of a suite's past runs that stay in Data Docs: their index reads them all anew."""
 
 
 class SuiteError(RuntimeError):
@@ -115,7 +115,11 @@ def _validate(
     result = definition.run(batch_parameters={"dataframe": frame}, result_format="COMPLETE")
     if docs_dir:
         _forget_old_pages(docs_dir, suite)
-        context.build_data_docs()
+        keys = context.validation_results_store.list_keys()
+        newest = max(
+            (key for key in keys if key.expectation_suite_identifier.name == suite), key=lambda key: key.run_id.run_time
+        )
+        context.build_data_docs(resource_identifiers=[newest])
     return result.results
 
 

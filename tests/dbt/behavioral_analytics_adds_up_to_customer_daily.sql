@@ -58,7 +58,11 @@ missing_dates as (
     left join analytics on clock.user_id = analytics.user_id
     where clock.as_of_date >= clock.first_event_date
     group by clock.user_id, clock.first_event_date, clock.as_of_date
-    having count(analytics.date) <> {{ dbt.datediff('clock.first_event_date', 'clock.as_of_date', 'day') }} + 1
+    having
+        min(analytics.date) <> clock.first_event_date
+        or max(analytics.date) <> clock.as_of_date
+        or {{ add_days('clock.first_event_date', 'cast(count(analytics.date) as integer)') }}
+        <> {{ add_days('clock.as_of_date', 1) }}
 
 ),
 

@@ -1,6 +1,7 @@
 {{ config(meta={'dagster': {'ref': {'name': 'behavioral_analytics'}}}) }}
 
--- New customers up to a date and those known by signup only are all customers of that date; each stock lies within the next wider one.
+-- New customers up to a date and those known by signup only are all customers of that date; each stock lies within
+-- the next wider one.
 with analytics as (
 
     select

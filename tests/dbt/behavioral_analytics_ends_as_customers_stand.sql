@@ -20,7 +20,7 @@ customers as (
         count(*) as total_customers,
         count(customers.last_seen_date) as seen_customers,
         count(*) filter (
-            where {{ dbt.datediff('customers.last_seen_date', 'summary.as_of_date', 'day') }} < tenants.active_days
+            where customers.last_seen_date > {{ add_days('summary.as_of_date', '- tenants.active_days') }}
         ) as active_customers,
         count(*) filter (
             where

@@ -1,6 +1,7 @@
 {{ config(meta={'dagster': {'ref': {'name': 'churn_bands'}}}) }}
 
--- In each scheme the bands begin at 0 and end at 1, both included, and where one ends the next begins: exactly one of the two holds the edge.
+-- In each scheme the bands begin at 0 and end at 1, both included, and where one ends the next begins: exactly one of
+-- the two holds the edge.
 with bands as (
 
     select

@@ -1,7 +1,7 @@
 {{ config(meta={'dagster': {'ref': {'name': 'cohort_retention'}}}) }}
 
--- Channels partition a cohort: their cells sum to the cell of all channels. And the monthly acquisition cohorts partition the buyers:
--- their revenue and orders sum to those of the summary.
+-- Channels partition a cohort: their cells sum to the cell of all channels. And the monthly acquisition cohorts
+-- partition the buyers: their revenue and orders sum to those of the summary.
 with cells as (
 
     select * from {{ ref('cohort_retention') }}

@@ -1,7 +1,7 @@
 {{ config(meta={'dagster': {'ref': {'name': 'cohort_retention'}}}) }}
 
--- Who returned in a period is among those who returned in it or later, who are among the eligible, who are among the members; and
--- return_on_or_after never grows. Rates stand exactly where a cell is complete.
+-- Who returned in a period is among those who returned in it or later, who are among the eligible, who are among the
+-- members; and return_on_or_after never grows. Rates stand exactly where a cell is complete.
 with cells as (
 
     select

@@ -1,7 +1,7 @@
 {{ config(meta={'dagster': {'ref': {'name': 'customer_profile_history'}}}) }}
 
--- A rule that reads the profile of a day must find exactly one: intervals follow one another without gap or overlap from the start,
--- and one of them is current.
+-- A rule that reads the profile of a day must find exactly one: intervals follow one another without gap or overlap
+-- from the start, and one of them is current.
 with versions as (
 
     select

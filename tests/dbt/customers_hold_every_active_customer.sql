@@ -35,12 +35,15 @@ activity as (
 differences as (
 
     select
-        user_id,
-        customer_id,
+        coalesce(activity.user_id, customers.user_id) as user_id,
+        coalesce(activity.customer_id, customers.customer_id) as customer_id,
         customers.event_count as count_in_customers,
         activity.event_count as count_of_days
     from activity
-    full outer join customers using (user_id, customer_id)
+    full outer join customers
+        on
+            activity.user_id = customers.user_id
+            and activity.customer_id = customers.customer_id
     where customers.event_count is null or customers.event_count <> coalesce(activity.event_count, 0)
 
 )

@@ -1,6 +1,7 @@
 {{ config(meta={'dagster': {'ref': {'name': 'event_categories'}}}) }}
 
--- Aliases are resolved once: an alias of an alias, or one that is not in lower case, would never reach its canonical name.
+-- Aliases are resolved once: an alias of an alias, or one that is not in lower case, would never reach its canonical
+-- name.
 with categories as (
 
     select * from {{ ref('event_categories') }}
@@ -9,11 +10,12 @@ with categories as (
 
 unresolved as (
 
-    select *
+    select categories.*
     from categories
+    left join categories as further on categories.event_category = further.alias
     where
-        event_category in (select alias from categories)
-        or alias <> lower(trim(alias))
+        further.alias is not null
+        or categories.alias <> lower(trim(categories.alias))
 
 )
 

@@ -28,11 +28,14 @@ customer_daily as (
 differences as (
 
     select
-        user_id,
-        event_date,
+        coalesce(customer_daily.user_id, event_completeness.user_id) as user_id,
+        coalesce(customer_daily.event_date, event_completeness.event_date) as event_date,
         event_completeness.column_name
     from customer_daily
-    full outer join event_completeness using (user_id, event_date)
+    full outer join event_completeness
+        on
+            customer_daily.user_id = event_completeness.user_id
+            and customer_daily.event_date = event_completeness.event_date
     where
         customer_daily.event_count is distinct from event_completeness.event_count
         or event_completeness.is_overfilled

@@ -7,31 +7,31 @@ with event_types as (
 
 ),
 
-names as (
+words as (
 
     select
         event_type,
-        event_type as name
+        event_type as word
     from event_types
 
     union all
 
     select
         event_type,
-        unnest(string_split(aliases, '|')) as name
+        unnest(string_split(aliases, '|')) as word
     from event_types
 
 ),
 
-ambiguous_names as (
+ambiguous_words as (
 
     select
-        name,
+        word,
         count(*) as type_count
-    from names
-    group by name
-    having count(*) > 1 or name <> lower(trim(name)) or name = ''
+    from words
+    group by word
+    having count(*) > 1 or word <> lower(trim(word)) or word = ''
 
 )
 
-select * from ambiguous_names
+select * from ambiguous_words

@@ -1,7 +1,7 @@
 {{ config(meta={'dagster': {'ref': {'name': 'customer_daily'}}}) }}
 
--- Each kept event stands once in the mart, once in the daily fact and once in what waits or counts by as_of_date. The two counts of
--- single events are totals (metadata in DuckDB); by tenant the compact tables are compared.
+-- Each kept event stands once in the mart, once in the daily fact and once in what counts by as_of_date or waits for it.
+-- Single events are counted in all (metadata in DuckDB); by tenant the compact tables are compared.
 with load_ledger as (
 
     select * from {{ ref('load_ledger') }}

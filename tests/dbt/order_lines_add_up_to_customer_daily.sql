@@ -28,12 +28,15 @@ customer_daily as (
 differences as (
 
     select
-        user_id,
-        event_date,
+        coalesce(order_lines.user_id, customer_daily.user_id) as user_id,
+        coalesce(order_lines.event_date, customer_daily.event_date) as event_date,
         order_lines.gross_amount as gross_of_lines,
         customer_daily.gross_amount as gross_of_days
     from order_lines
-    full outer join customer_daily using (user_id, event_date)
+    full outer join customer_daily
+        on
+            order_lines.user_id = customer_daily.user_id
+            and order_lines.event_date = customer_daily.event_date
     where
         coalesce(order_lines.gross_amount, 0) <> coalesce(customer_daily.gross_amount, 0)
         or coalesce(order_lines.discount_amount, 0) <> coalesce(customer_daily.discount_amount, 0)

@@ -1,6 +1,7 @@
 {{ config(meta={'dagster': {'ref': {'name': 'order_lines'}}}) }}
 
--- What an event charged is what its lines charge, whether they are listed or not; an event without a value has only its lines.
+-- What an event charged is what its lines charge, whether they are listed or not; an event without a value has only its
+-- lines.
 with purchases as (
 
     select

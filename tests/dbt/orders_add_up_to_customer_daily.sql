@@ -1,6 +1,7 @@
 {{ config(meta={'dagster': {'ref': {'name': 'orders'}}}) }}
 
--- Orders are rebuilt from lines and refunds, spend by day from the events: for each customer both must say the same by as_of_date.
+-- Orders are rebuilt from lines and refunds, spend by day from the events: by as_of_date both must say the same of each
+-- customer.
 with orders as (
 
     select
@@ -39,12 +40,15 @@ customer_daily as (
 differences as (
 
     select
-        user_id,
-        customer_id,
+        coalesce(orders.user_id, customer_daily.user_id) as user_id,
+        coalesce(orders.customer_id, customer_daily.customer_id) as customer_id,
         orders.net_amount as net_of_orders,
         customer_daily.gross_amount - customer_daily.refund_amount as net_of_days
     from orders
-    full outer join customer_daily using (user_id, customer_id)
+    full outer join customer_daily
+        on
+            orders.user_id = customer_daily.user_id
+            and orders.customer_id = customer_daily.customer_id
     where
         coalesce(orders.gross_amount, 0) <> coalesce(customer_daily.gross_amount, 0)
         or coalesce(orders.refund_amount, 0) <> coalesce(customer_daily.refund_amount, 0)

@@ -1,6 +1,7 @@
 {{ config(meta={'dagster': {'ref': {'name': 'orders'}}}) }}
 
--- Gross less refunds is net in every single order, and list less discount is gross; a refund that matches no order charges nothing.
+-- Gross less refunds is net in every single order, and list less discount is gross; a refund that matches no order
+-- charges nothing.
 with orders as (
 
     select * from {{ ref('orders') }}

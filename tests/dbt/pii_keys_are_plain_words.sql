@@ -1,6 +1,7 @@
 {{ config(meta={'dagster': {'ref': {'name': 'pii_keys'}}}) }}
 
--- The keys become one regular expression that is matched with lower-case names: any other character would let personal data pass.
+-- The keys become one regular expression that is matched with lower-case names: any other character would let personal
+-- data pass.
 with personal_keys as (
 
     select * from {{ ref('pii_keys') }}

@@ -1,10 +1,9 @@
 {{ config(meta={'dagster': {'ref': {'name': 'rfm_grid'}}}) }}
 
 -- Over the whole domain of 5 × 5 pairs of scores, every pair has exactly one segment, and there is no other pair.
-with scores as (
+with scores (score) as (
 
-    select score
-    from (values (1), (2), (3), (4), (5)) as one_to_five (score)
+    values (1), (2), (3), (4), (5)
 
 ),
 

@@ -1,6 +1,7 @@
 {{ config(meta={'dagster': {'ref': {'name': 'rfm_segments'}}}) }}
 
--- Eleven segments come from the grid (Promising also from New Customers who are no longer new), the twelfth holds those who never bought.
+-- Eleven segments come from the grid (Promising also from New Customers who are no longer new), the twelfth holds
+-- those who never bought.
 with reachable as (
 
     select segment from {{ ref('rfm_grid') }}

@@ -1,7 +1,7 @@
 {{ config(meta={'dagster': {'ref': {'name': 'rfm_thresholds'}}}) }}
 
--- Equal values have equal scores and better values better ones, so that the ranges of neighbouring scores do not touch; and each
--- dimension scores every buyer once.
+-- Equal values have equal scores and better values better ones, so that the ranges of neighbouring scores do not
+-- touch; and each dimension scores every buyer once.
 with thresholds as (
 
     select

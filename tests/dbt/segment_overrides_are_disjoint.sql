@@ -1,16 +1,16 @@
 {{ config(meta={'dagster': {'ref': {'name': 'segment_overrides'}}}) }}
 
--- No customer matches two rows (`*` stands for every engagement category), every band is one of the four-band scheme, and a row changes something.
+-- No customer matches two rows (`*` stands for every engagement category), every band is one of the four-band scheme,
+-- and a row changes something.
 with overrides as (
 
     select * from {{ ref('segment_overrides') }}
 
 ),
 
-engagement_categories as (
+engagement_categories (category) as (
 
-    select category
-    from (values ('High'), ('Medium'), ('Low')) as categories (category)
+    values ('High'), ('Medium'), ('Low')
 
 ),
 

@@ -46,12 +46,15 @@ sessions_by_day as (
 differences as (
 
     select
-        user_id,
-        session_date,
+        coalesce(events_by_day.user_id, sessions_by_day.user_id) as user_id,
+        coalesce(events_by_day.session_date, sessions_by_day.session_date) as session_date,
         events_by_day.event_count as count_of_events,
         sessions_by_day.event_count as count_in_sessions
     from events_by_day
-    full outer join sessions_by_day using (user_id, session_date)
+    full outer join sessions_by_day
+        on
+            events_by_day.user_id = sessions_by_day.user_id
+            and events_by_day.session_date = sessions_by_day.session_date
     where events_by_day.event_count is distinct from sessions_by_day.event_count
 
 )

@@ -1,26 +1,24 @@
 {{ config(meta={'dagster': {'ref': {'name': 'tenant_settings'}}}) }}
 
--- The seed's values are texts, because one column holds all settings: here each gets its type, its bounds and its default row.
+-- The seed's values are texts, because one column holds all settings: here each gets its type, its bounds and its
+-- default row.
 with settings as (
 
     select * from {{ ref('tenant_settings') }}
 
 ),
 
-bounds as (
+bounds (setting, lowest, highest, may_be_empty) as (
 
-    select *
-    from (
-        values
-        ('session_timeout_minutes', 1, 24 * 60, false),
-        ('session_cut_hour', 0, 23, false),
-        ('active_days', 1, 3660, false),
-        ('at_risk_days', 1, 3660, false),
-        ('churned_days', 1, 3660, false),
-        ('new_customer_days', 0, 3660, false),
-        ('rfm_window_days', 1, 36600, true),
-        ('engagement_window_days', 1, 3660, false)
-    ) as known_settings (setting, lowest, highest, may_be_empty)
+    values
+    ('session_timeout_minutes', 1, 24 * 60, false),
+    ('session_cut_hour', 0, 23, false),
+    ('active_days', 1, 3660, false),
+    ('at_risk_days', 1, 3660, false),
+    ('churned_days', 1, 3660, false),
+    ('new_customer_days', 0, 3660, false),
+    ('rfm_window_days', 1, 36600, true),
+    ('engagement_window_days', 1, 3660, false)
 
 ),
 
@@ -29,7 +27,7 @@ wrong_values as (
     select
         settings.user_id,
         settings.setting,
-        settings.value
+        settings.value as given_value
     from settings
     left join bounds on settings.setting = bounds.setting
     where
@@ -51,7 +49,7 @@ missing_defaults as (
     select
         '*' as user_id,
         bounds.setting,
-        cast(null as varchar) as value
+        cast(null as varchar) as given_value
     from bounds
     left join settings on bounds.setting = settings.setting and settings.user_id = '*'
     where settings.setting is null

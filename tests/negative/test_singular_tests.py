@@ -5,19 +5,78 @@ Every violation is planted in a copy of a small warehouse in which all tests pas
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from small_warehouse import PROJECT_DIR
 
 if TYPE_CHECKING:
     from small_warehouse import SmallWarehouse
 
 VIOLATIONS: dict[str, list[str]] = {
-    # What it says → SQL that breaks it, one violation per statement: each alone must be noticed.
+    # Each statement is one violation, planted alone.
+    "behavioral_analytics_adds_up_to_customer_daily": [
+        "update marts.behavioral_analytics set total_events = total_events + 1 where user_id = 'shop'",
+        "delete from marts.behavioral_analytics where total_events = 0",
+        "delete from marts.behavioral_analytics where date = (select max(date) from marts.behavioral_analytics)",
+    ],
+    "behavioral_analytics_customers_add_up": [
+        "update marts.behavioral_analytics set new_customers = new_customers + 1 where user_id = 'shop'",
+        "update marts.behavioral_analytics set active_customers = 0",
+        "update marts.behavioral_analytics set churned_customers = 1000",
+        "update marts.behavioral_analytics set buyers_that_day = customers_with_event + 1",
+        "update marts.behavioral_analytics set repeat_buyers_to_date = buyers_to_date + 1",
+    ],
+    "behavioral_analytics_ends_as_customers_stand": [
+        "update marts.behavioral_analytics set active_customers = active_customers - 1",
+        "update marts.behavioral_analytics set at_risk_customers = at_risk_customers + 1",
+        "update marts.behavioral_analytics set buyers_to_date = buyers_to_date + 1",
+        "update marts.customers set last_seen_date = null where customer_id = 'customer-03'",
+    ],
+    "behavioral_analytics_revenue_balances": [
+        "update marts.behavioral_analytics set revenue = revenue + 0.0001 where user_id = 'shop'",
+        "update marts.behavioral_analytics set total_purchases = total_purchases + 1 where user_id = 'shop'",
+        "delete from marts.orders where is_unmatched_refund",
+    ],
+    "buyers_are_in_one_cohort_of_each_grain": [
+        "delete from marts.cohort_members where customer_id = 'customer-03'",
+        "insert into marts.cohort_members select * from marts.cohort_members where customer_id = 'customer-03'",
+        "update marts.customer_behavior_summary set total_purchases = 0 where customer_id = 'customer-03'",
+    ],
     "channel_patterns_are_valid": [
         "update seeds.channel_groups set pattern = '(unclosed' where priority = 10",
         "update seeds.channel_groups set pattern = 'a*' where priority = 10",
+    ],
+    "churn_bands_cover_zero_to_one": [
+        "update seeds.churn_bands set upper_bound = 0.25 where scheme = 'four_band' and band = 'Low'",
+        "update seeds.churn_bands set is_upper_inclusive = true where scheme = 'four_band' and band = 'Low'",
+        "update seeds.churn_bands set is_upper_inclusive = false where upper_bound = 1",
+        "update seeds.churn_bands set lower_bound = 0.1 where lower_bound = 0",
+        "delete from seeds.churn_bands where scheme = 'four_band' and band = 'Medium'",
+        "update seeds.churn_bands set sort_order = 5 - sort_order where scheme = 'four_band'",
+    ],
+    "cohort_members_never_leave": [
+        "update marts.cohort_members set left_at = joined_at where customer_id = 'customer-03'",
+        "update marts.cohorts set member_count = member_count + 1",
+        "delete from marts.cohort_members where customer_id = 'customer-03'",
+    ],
+    "cohort_retention_adds_up": [
+        "update marts.cohort_retention set member_count = member_count + 1 where acquisition_channel is null",
+        "update marts.cohort_retention set revenue = revenue + 1 where acquisition_channel is not null",
+        "update marts.customer_behavior_summary set total_spent = total_spent + 1 where customer_id = 'customer-03'",
+    ],
+    "cohort_retention_is_bounded": [
+        "update marts.cohort_retention set return_on_count = return_on_or_after_count + 1",
+        "update marts.cohort_retention set return_on_or_after_count = member_count + 1",
+        "update marts.cohort_retention set eligible_count = member_count where not is_complete",
+        "update marts.cohort_retention set return_on_rate = 0 where not is_complete",
+        "update marts.cohort_retention set return_on_count = 0, return_on_or_after_count = 0 where period_number = 0",
+    ],
+    "customer_behavior_summary_adds_up": [
+        "update marts.customer_behavior_summary set total_events = total_events + 1 where customer_id = 'browser'",
+        "update marts.customer_behavior_summary set total_spent = total_spent + 1 where customer_id = 'browser'",
+        "update marts.customer_behavior_summary set total_purchases = 7 where customer_id = 'browser'",
+        "update marts.customer_behavior_summary set refund_amount = refund_amount + 1 where customer_id = 'browser'",
+        "delete from marts.customer_behavior_summary where customer_id = 'browser'",
     ],
     "customer_daily_parts_add_up": [
         "update marts.customer_daily set night_event_count = night_event_count + 1 where customer_id = 'browser'",
@@ -26,11 +85,21 @@ VIOLATIONS: dict[str, list[str]] = {
     "customer_profile_history_is_gapless": [
         # An overlap, a gap, a first version that does not count from the start, two current versions, none.
         "update marts.customer_profile_history set valid_to = valid_to + interval 1 day where valid_to is not null",
-        "update marts.customer_profile_history set valid_from = valid_from + interval 1 day where valid_from is not null",
+        "update marts.customer_profile_history set valid_from = valid_from - interval 1 day where is_current",
         "update marts.customer_profile_history set valid_from = '2020-01-01' where customer_id = 'jane'",
         "update marts.customer_profile_history set is_current = true",
         "update marts.customer_profile_history set is_current = false",
         "update marts.customer_profile_history set valid_to = valid_from where valid_from is not null",
+    ],
+    "customer_rfm_holds_every_buyer": [
+        "delete from marts.customer_rfm where customer_id = 'customer-03'",
+        "update marts.customer_rfm set customer_id = 'browser' where customer_id = 'customer-03'",
+        "update marts.customer_rfm set purchase_count = purchase_count + 1",
+    ],
+    "customer_segments_add_up_to_customers": [
+        "delete from marts.customer_segments where customer_id = 'browser'",
+        "update marts.customer_segments set segment = 'Thirteenth' where customer_id = 'browser'",
+        "insert into marts.customer_segments select * from marts.customer_segments where customer_id = 'browser'",
     ],
     "customers_hold_every_active_customer": [
         "delete from marts.customers where customer_id = 'browser'",
@@ -43,7 +112,7 @@ VIOLATIONS: dict[str, list[str]] = {
     "event_completeness_adds_up": [
         "delete from marts.event_completeness where column_name = 'session_id' and event_type = 'purchase'",
         "update marts.event_completeness set filled_count = event_count + 1 where column_name = 'browser'",
-        "delete from marts.event_completeness where event_date = (select max(event_date) from marts.event_completeness)",
+        "delete from marts.event_completeness where event_date = '2024-11-09'",
     ],
     "event_properties_name_known_types": [
         "update seeds.event_properties set event_types = 'purchase|purchace' where property = 'quantity'",
@@ -54,7 +123,7 @@ VIOLATIONS: dict[str, list[str]] = {
         "update seeds.event_types set aliases = 'Logged_Out' where event_type = 'logout'",
     ],
     "events_are_counted_once": [
-        # A row too many in the mart, one lost on the way to it, one that another tenant got, one that data_as_of forgot.
+        # A row too many in the mart, one lost on the way, one that another tenant got, one that data_as_of forgot.
         "insert into marts.customer_behavior_events select * from marts.customer_behavior_events limit 1",
         "update raw.load_ledger set kept_count = kept_count + 1 where feed = 'events'",
         "update marts.customer_daily set user_id = 'shop' where user_id = 'bank' and customer_id = 'browser'",
@@ -65,6 +134,9 @@ VIOLATIONS: dict[str, list[str]] = {
         "update raw.load_ledger set row_count = row_count + 1 where feed = 'events'",
         "update raw.load_ledger set rejected_count = null where feed = 'events'",
         "update raw.load_ledger set conflict_count = 1 where feed = 'events'",
+    ],
+    "named_cohorts_have_windows": [
+        "update seeds.named_cohorts set end_date = start_date - 1",
     ],
     "order_lines_add_up_to_customer_daily": [
         "update marts.order_lines set gross_amount = gross_amount + 0.0001 where customer_id = 'customer-03'",
@@ -92,6 +164,28 @@ VIOLATIONS: dict[str, list[str]] = {
         "update seeds.pii_keys set key = 'e-mail' where key = 'e_mail'",
         "update seeds.pii_keys set key = 'Email' where key = 'email'",
     ],
+    "rfm_grid_is_total_and_disjoint": [
+        "delete from seeds.rfm_grid where recency_score = 1 and fm_score = 1",
+        "insert into seeds.rfm_grid select * from seeds.rfm_grid where recency_score = 1 and fm_score = 1",
+        "update seeds.rfm_grid set fm_score = 6 where recency_score = 1 and fm_score = 1",
+    ],
+    "rfm_segments_are_the_twelve": [
+        "update seeds.rfm_segments set segment = 'Champion' where segment = 'Champions'",
+        "delete from seeds.rfm_segments where segment = 'No Purchase Yet'",
+        "insert into seeds.rfm_segments (segment) values ('Thirteenth')",
+    ],
+    "rfm_thresholds_do_not_overlap": [
+        "update marts.rfm_thresholds set lowest_value = lowest_value - 1000 where score = 3",
+        "update marts.rfm_thresholds set highest_value = highest_value + 1000 where score = 3",
+        "update marts.rfm_thresholds set score = 6 - score where dimension = 'monetary'",
+        "update marts.rfm_thresholds set customer_count = customer_count + 1",
+    ],
+    "segment_overrides_are_disjoint": [
+        "insert into seeds.segment_overrides values ('Champions', 'High', 'Low', 'Lost', 'twice')",
+        "update seeds.segment_overrides set churn_band = 'Higher' where churn_band = 'High'",
+        "update seeds.segment_overrides set final_segment = grid_segment where grid_segment = 'Hibernating'",
+        "update seeds.segment_overrides set final_segment = 'No Purchase Yet' where grid_segment = 'Hibernating'",
+    ],
     "sessions_hold_every_behavioral_event": [
         "update marts.sessions set event_count = event_count + 1 where customer_id = 'browser'",
         "delete from marts.sessions where session_date = (select max(session_date) from marts.sessions)",
@@ -114,25 +208,24 @@ UNIQUE_KEYS = {
 }
 
 
-def singular_tests() -> list[str]:
-    """Return the names of all singular tests of the project."""
-    return sorted(path.stem for path in (PROJECT_DIR / "tests" / "dbt").glob("*.sql"))
-
-
-def test_every_singular_test_has_a_violation() -> None:
-    assert sorted(VIOLATIONS) == singular_tests()
-
-
 def test_all_pass_where_nothing_is_wrong(built_warehouse: SmallWarehouse) -> None:
     assert built_warehouse.failing_tests("--exclude-resource-type", "unit_test") == {}
 
 
 @pytest.mark.parametrize("name", VIOLATIONS)
-def test_singular_test_notices_its_violations(name: str, built_warehouse: SmallWarehouse, tmp_path: Any) -> None:  # noqa: ANN401 - a Path
-    for number, violation in enumerate(VIOLATIONS[name]):
-        spoiled = built_warehouse.copy_to(tmp_path / str(number))
-        spoiled.execute(violation)
-        assert spoiled.failing_tests("--select", name) == {name: "fail"}, violation
+def test_singular_test_notices_its_violations(name: str, copied_warehouse: SmallWarehouse) -> None:
+    """The first violation is tested by dbt, the others by the SQL that dbt compiled: 0.3 s less for each."""
+    first, *others = VIOLATIONS[name]
+    pristine = copied_warehouse.copy_to(copied_warehouse.home / "pristine")
+    copied_warehouse.execute(first)
+    results = copied_warehouse.dbt("test", "--select", name)
+    assert {test: result.status for test, result in results.items()} == {name: "fail"}, first
+    with pristine.connect() as con:
+        for violation in others:
+            con.execute("begin")
+            con.execute(violation)
+            assert con.execute(results[name].node.compiled_code).fetchall(), violation
+            con.execute("rollback")
 
 
 @pytest.mark.parametrize("name", UNIQUE_KEYS)

@@ -53,8 +53,7 @@ def rfm(orders: pd.DataFrame, as_of: date) -> pd.DataFrame:
     table["monetary_score"] = 1 + 5 * strictly_smaller(spend) // buyers
     table["fm_score"] = (table["frequency_score"] + table["monetary_score"]) // 2
     table["segment"] = [
-        RFM_GRID[recency][fm - 1]
-        for recency, fm in zip(table["recency_score"], table["fm_score"], strict=True)
+        RFM_GRID[recency][fm - 1] for recency, fm in zip(table["recency_score"], table["fm_score"], strict=True)
     ]
     age_days = (pd.Timestamp(as_of) - purchases.min().reindex(table.index)).dt.days
     is_old = (table["segment"] == "New Customers") & (age_days > NEW_CUSTOMER_DAYS)
@@ -80,9 +79,7 @@ def cohort_retention(orders: pd.DataFrame, as_of: date, frequency: str = "M") ->
         of_cohort = orders["customer_id"].isin(members)
         for number in range((current - cohort).n + 1):
             # A refund of an unknown order may be dated before the first purchase: period 0.
-            in_cell = (
-                of_cohort & (period == cohort + number if number else period <= cohort)
-            )
+            in_cell = of_cohort & (period == cohort + number if number else period <= cohort)
             cell = orders[in_cell]
             bought = cell[~cell["is_unmatched_refund"]]
             is_complete = (cohort + number).end_time.date() <= pd.Timestamp(as_of).date()
@@ -114,9 +111,7 @@ def most_frequent(rows: pd.DataFrame, value: str, occurred_at: str) -> pd.Series
     return counts.drop_duplicates("customer_id").set_index("customer_id")[value]
 
 
-def behavior_summary(
-    events: pd.DataFrame, as_of: date, sessions: pd.DataFrame | None = None
-) -> pd.DataFrame:
+def behavior_summary(events: pd.DataFrame, as_of: date, sessions: pd.DataFrame | None = None) -> pd.DataFrame:
     """Totals, order values, dates and preferences of every customer with an event, by customer.
 
     `events`: id, customer_id, event_type, order_id (null: the event is its own order), event_value,
@@ -145,9 +140,7 @@ def behavior_summary(
     refunds = events[events["event_type"].isin(["refund", "return"])]
     refunded = refunds.groupby("customer_id")["event_value"].sum()
     table["total_purchases"] = orders.size().reindex(table.index, fill_value=0)
-    table["total_spent"] = gross.reindex(table.index, fill_value=0) - refunded.reindex(
-        table.index, fill_value=0
-    )
+    table["total_spent"] = gross.reindex(table.index, fill_value=0) - refunded.reindex(table.index, fill_value=0)
     table["avg_order_value"] = gross.astype(float) / orders.size()
     table["first_purchase_date"] = orders["ordered_at"].min()
     table["last_purchase_date"] = orders["ordered_at"].max()

@@ -21,8 +21,8 @@ customer_daily as (
 
 ),
 
--- A customer's days become intervals that end at the customer's next day at the latest: no two overlap, so a trailing window costs
--- one window function over the days and never a distinct count per date.
+-- A customer's days become intervals that end at the customer's next day at the latest: no two overlap, so that a
+-- trailing window costs one window function over the days and never a distinct count per date.
 event_days as (
 
     select

@@ -54,18 +54,18 @@ silences as (
 changes as (
 
     {% for state, change_date, direction, condition in changes %}
-    select
-        user_id,
-        {{ change_date }} as change_date,
-        '{{ state }}' as state,
-        {{ 'count(*)' if direction == 'entered' else 0 }} as entered_count,
-        {{ 'count(*)' if direction == 'left' else 0 }} as left_count
-    from silences
-    where {{ condition }}
-    group by user_id, {{ change_date }}
-    {% if not loop.last %}
-    union all
-    {% endif %}
+        select
+            user_id,
+            {{ change_date }} as change_date,
+            '{{ state }}' as state,
+            {{ 'count(*)' if direction == 'entered' else 0 }} as entered_count,
+            {{ 'count(*)' if direction == 'left' else 0 }} as left_count
+        from silences
+        where {{ condition }}
+        group by user_id, {{ change_date }}
+        {% if not loop.last %}
+            union all
+        {% endif %}
     {% endfor %}
 
 )

@@ -34,16 +34,16 @@ days as (
 periods as (
 
     {% for grain in ['month', 'quarter', 'week'] %}
-    select distinct
-        user_id,
-        '{{ grain }}' as period_grain,
-        cast({{ dbt.date_trunc(grain, 'calendar_date') }} as date) as period_start_date,
-        {{ add_days('cast(' ~ dbt.dateadd(grain, 1, dbt.date_trunc(grain, 'calendar_date')) ~ ' as date)', -1) }}
-            as period_end_date
-    from days
-    {% if not loop.last %}
-    union all
-    {% endif %}
+        select distinct
+            user_id,
+            '{{ grain }}' as period_grain,
+            cast({{ dbt.date_trunc(grain, 'calendar_date') }} as date) as period_start_date,
+            {{ add_days('cast(' ~ dbt.dateadd(grain, 1, dbt.date_trunc(grain, 'calendar_date')) ~ ' as date)', -1) }}
+                as period_end_date
+        from days
+        {% if not loop.last %}
+            union all
+        {% endif %}
     {% endfor %}
 
 )

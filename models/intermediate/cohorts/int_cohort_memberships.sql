@@ -15,18 +15,18 @@ named_cohorts as (
 generated as (
 
     {% for grain in ['month', 'quarter', 'week'] %}
-    select
-        user_id,
-        customer_id,
-        'acquisition' as cohort_type,
-        '{{ grain }}' as period_grain,
-        cast(null as varchar) as cohort_class,
-        cast({{ dbt.date_trunc(grain, 'first_order_date') }} as date) as acquisition_start_date,
-        first_ordered_at as joined_at
-    from starts
-    where first_order_date is not null
+        select
+            user_id,
+            customer_id,
+            'acquisition' as cohort_type,
+            '{{ grain }}' as period_grain,
+            cast(null as varchar) as cohort_class,
+            cast({{ dbt.date_trunc(grain, 'first_order_date') }} as date) as acquisition_start_date,
+            first_ordered_at as joined_at
+        from starts
+        where first_order_date is not null
 
-    union all
+        union all
     {% endfor %}
 
     select

@@ -48,8 +48,8 @@ purchases_of_members as (
 
 ),
 
--- Period 0 of a window of several months has several rows a member. Nobody buys before it, so that the row with the first purchase
--- counts the member once; grouping every cohort by member for that would double the time.
+-- Period 0 of a window of several months has several rows a member. Nobody buys before it, so that the row with the
+-- first purchase counts the member once; grouping every cohort by member for that would double the time.
 purchases_by_channel as (
 
     select
@@ -71,16 +71,24 @@ cell_purchases as (
         cohort_id,
         acquisition_channel,
         period_number,
+        return_on_count,
+        last_purchase_count,
+        order_count,
+        revenue
+    from purchases_by_channel
+
+    union all
+
+    select
+        cohort_id,
+        null as acquisition_channel,
+        period_number,
         sum(return_on_count) as return_on_count,
         sum(last_purchase_count) as last_purchase_count,
         sum(order_count) as order_count,
         sum(revenue) as revenue
     from purchases_by_channel
-    -- A null channel is all channels.
-    group by grouping sets (
-        (cohort_id, acquisition_channel, period_number),
-        (cohort_id, period_number)
-    )
+    group by cohort_id, period_number
 
 )
 

@@ -33,7 +33,9 @@ generated_windows as (
         case period_grain
             when 'month' then substr(cast(acquisition_start_date as varchar), 1, 7)
             when 'quarter'
-                then concat(extract(year from acquisition_start_date), '-Q', extract(quarter from acquisition_start_date))
+                then concat(
+                    extract(year from acquisition_start_date), '-Q', extract(quarter from acquisition_start_date)
+                )
             when 'week' then concat('Week of ', acquisition_start_date)
         end as window_name
     from memberships
@@ -59,7 +61,7 @@ generated as (
         case cohort_type
             when 'acquisition' then 'First purchase in the window'
             when 'behavioral' then concat('First event in the window, of type ', cohort_class)
-            when 'value' then concat('First purchase in the window, ', cohort_class, ' third by gross of the first order')
+            when 'value' then concat('First purchase in the window, ', cohort_class, ' third by first order')
             when 'engagement' then concat('First purchase in the window, ', cohort_class, ' in the 30 days from it')
         end as description,
         true as is_active,

@@ -31,20 +31,20 @@ orders_marked as (
 purchase_periods as (
 
     {% for grain in ['month', 'quarter', 'week'] %}
-    select
-        user_id,
-        customer_id,
-        '{{ grain }}' as period_grain,
-        cast({{ dbt.date_trunc(grain, 'order_date') }} as date) as period_start_date,
-        count(*) filter (where is_purchase) as order_count,
-        sum(net_amount) as revenue,
-        bool_or(is_first_purchase) as has_first_purchase,
-        bool_or(is_last_purchase) as has_last_purchase
-    from orders_marked
-    group by user_id, customer_id, {{ dbt.date_trunc(grain, 'order_date') }}
-    {% if not loop.last %}
-    union all
-    {% endif %}
+        select
+            user_id,
+            customer_id,
+            '{{ grain }}' as period_grain,
+            cast({{ dbt.date_trunc(grain, 'order_date') }} as date) as period_start_date,
+            count(*) filter (where is_purchase) as order_count,
+            sum(net_amount) as revenue,
+            bool_or(is_first_purchase) as has_first_purchase,
+            bool_or(is_last_purchase) as has_last_purchase
+        from orders_marked
+        group by user_id, customer_id, {{ dbt.date_trunc(grain, 'order_date') }}
+        {% if not loop.last %}
+            union all
+        {% endif %}
     {% endfor %}
 
 )

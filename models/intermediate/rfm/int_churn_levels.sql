@@ -21,8 +21,9 @@ levels as (
     from churn
     left join bands
         on
-            (churn.churn_score > bands.lower_bound or (churn.churn_score = bands.lower_bound and bands.is_lower_inclusive))
-            and (churn.churn_score < bands.upper_bound or (churn.churn_score = bands.upper_bound and bands.is_upper_inclusive))
+            churn.churn_score between bands.lower_bound and bands.upper_bound
+            and (churn.churn_score > bands.lower_bound or bands.is_lower_inclusive)
+            and (churn.churn_score < bands.upper_bound or bands.is_upper_inclusive)
 
 )
 

@@ -105,7 +105,10 @@ measures as (
     select
         buyers.user_id,
         buyers.customer_id,
-        cast({{ dbt.datediff('buyers.last_order_date', 'buyers.as_of_date', 'day') }} as integer) as recency_days,
+        cast(
+            {{ dbt.datediff('buyers.last_order_date', 'buyers.as_of_date', 'day') }}
+            as integer
+        ) as recency_days,
         buyers.purchase_count,
         buyers.net_spend,
         coalesce(engagement_in_window.engagement_count, 0) as engagement_count,
@@ -113,9 +116,7 @@ measures as (
         buyers.as_of_date
     from buyers
     left join engagement_in_window
-        on
-            buyers.user_id = engagement_in_window.user_id
-            and buyers.customer_id = engagement_in_window.customer_id
+        on buyers.user_id = engagement_in_window.user_id and buyers.customer_id = engagement_in_window.customer_id
 
 )
 

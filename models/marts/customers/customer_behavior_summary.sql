@@ -48,10 +48,12 @@ order_totals as (
 
     select
         customer_orders.*,
-        {{ dbt.datediff('customer_orders.last_order_date', 'clock.as_of_date', 'day') }} as days_since_purchase,
-        {{ dbt.datediff('customer_orders.first_order_date', 'clock.as_of_date', 'day') }} as days_since_first_order,
+        {{ dbt.datediff('customer_orders.last_order_date', 'clock.as_of_date', 'day') }}
+            as days_since_purchase,
+        {{ dbt.datediff('customer_orders.first_order_date', 'clock.as_of_date', 'day') }}
+            as days_since_first_order,
         {{ dbt.datediff('customer_orders.first_order_date', 'customer_orders.last_order_date', 'day') }}
-            / nullif(greatest(customer_orders.order_count - 1, 0), 0) as purchase_frequency_days
+            as days_between_first_and_last
     from customer_orders
     inner join clock on customer_orders.user_id = clock.user_id
 
@@ -73,7 +75,10 @@ summaries as (
         order_totals.last_ordered_at as last_purchase_date,
         order_totals.first_ordered_at as first_purchase_date,
         cast(order_totals.days_since_purchase as integer) as days_since_purchase,
-        order_totals.purchase_frequency_days,
+        case
+            when order_totals.order_count >= 2
+                then order_totals.days_between_first_and_last / (order_totals.order_count - 1)
+        end as purchase_frequency_days,
         preferences.preferred_category,
         preferences.preferred_device,
         preferences.preferred_source,
@@ -82,7 +87,8 @@ summaries as (
         cast(coalesce(order_totals.gross_amount, 0) as decimal(18, 4)) as gross_amount,
         cast(coalesce(order_totals.refund_amount, 0) as decimal(18, 4)) as refund_amount,
         -- 30.44 days: the mean month of a year of 365.25.
-        coalesce(order_totals.order_count / greatest(1, order_totals.days_since_first_order / 30.44), 0) as orders_per_month,
+        coalesce(order_totals.order_count / greatest(1, order_totals.days_since_first_order / 30.44), 0)
+            as orders_per_month,
         clock.as_of_date
     from customers
     inner join clock on customers.user_id = clock.user_id

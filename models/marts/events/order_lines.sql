@@ -7,10 +7,46 @@
 
 with purchases as (
 
-    select * from {{ ref('customer_behavior_events') }}
+    select
+        *,
+        {{ json_has_items('event_properties', 'lines') }} as has_lines
+    from {{ ref('customer_behavior_events') }}
     where
         {{ is_touched('event_date') }}
         and event_type = 'purchase'
+
+),
+
+single_lines as (
+
+    select
+        id as event_id,
+        user_id,
+        customer_id,
+        order_id,
+        1 as line_number,
+        product_id,
+        product_name,
+        product_category,
+        coalesce({{ json_number('event_properties', 'quantity') }}, 1) as quantity,
+        coalesce(event_value, 0) as gross_amount,
+        coalesce({{ json_number('event_properties', 'discount') }}, 0) as discount_amount,
+        local_hour,
+        event_date,
+        created_at
+    from purchases
+    where not has_lines
+
+),
+
+unnested as (
+
+    select
+        * exclude (product_id, product_name, product_category),
+        {{ unnest_json_array('event_properties', 'lines') }} as listed_line,
+        {{ unnest_positions('event_properties', 'lines') }} as line_number
+    from purchases
+    where has_lines
 
 ),
 
@@ -18,52 +54,21 @@ listed_lines as (
 
     select
         id as event_id,
-        {{ unnest_json_array('event_properties', 'lines') }} as listed_line,
-        {{ unnest_positions('event_properties', 'lines') }} as line_number
-    from purchases
-    where {{ json_has_items('event_properties', 'lines') }}
-
-),
-
-parsed_lines as (
-
-    select
-        event_id,
+        user_id,
+        customer_id,
+        order_id,
         line_number,
         {{ json_text('listed_line', 'product_id') }} as product_id,
         {{ json_text('listed_line', 'product_name') }} as product_name,
         {{ json_text('listed_line', 'product_category') }} as product_category,
-        coalesce(try_cast({{ json_text('listed_line', 'quantity') }} as decimal(18, 4)), 1) as quantity,
-        coalesce(try_cast({{ json_text('listed_line', 'value') }} as decimal(18, 4)), 0) as gross_amount,
-        coalesce(try_cast({{ json_text('listed_line', 'discount') }} as decimal(18, 4)), 0) as discount_amount
-    from listed_lines
-
-),
-
-totals_of_lists as (
-
-    select
-        event_id,
-        sum(gross_amount) as gross_amount
-    from parsed_lines
-    group by event_id
-
-),
-
-single_lines as (
-
-    select
-        purchases.id as event_id,
-        1 as line_number,
-        purchases.product_id,
-        purchases.product_name,
-        purchases.product_category,
-        coalesce(try_cast({{ json_text('purchases.event_properties', 'quantity') }} as decimal(18, 4)), 1) as quantity,
-        coalesce(purchases.event_value, 0) as gross_amount,
-        coalesce(try_cast({{ json_text('purchases.event_properties', 'discount') }} as decimal(18, 4)), 0)
-            as discount_amount
-    from purchases
-    where purchases.id not in (select totals_of_lists.event_id from totals_of_lists)
+        coalesce({{ json_number('listed_line', 'quantity') }}, 1) as quantity,
+        coalesce({{ json_number('listed_line', 'value') }}, 0) as gross_amount,
+        coalesce({{ json_number('listed_line', 'discount') }}, 0) as discount_amount,
+        local_hour,
+        event_date,
+        created_at,
+        event_value
+    from unnested
 
 ),
 
@@ -71,25 +76,31 @@ single_lines as (
 remainders as (
 
     select
-        purchases.id as event_id,
+        event_id,
+        user_id,
+        customer_id,
+        order_id,
         0 as line_number,
         cast(null as varchar) as product_id,
         cast(null as varchar) as product_name,
         cast(null as varchar) as product_category,
-        cast(0 as decimal(18, 4)) as quantity,
-        purchases.event_value - totals_of_lists.gross_amount as gross_amount,
-        cast(0 as decimal(18, 4)) as discount_amount
-    from purchases
-    inner join totals_of_lists on purchases.id = totals_of_lists.event_id
-    where purchases.event_value <> totals_of_lists.gross_amount
+        0 as quantity,
+        event_value - sum(gross_amount) as gross_amount,
+        0 as discount_amount,
+        local_hour,
+        event_date,
+        created_at
+    from listed_lines
+    group by event_id, user_id, customer_id, order_id, event_value, local_hour, event_date, created_at
+    having event_value <> sum(gross_amount)
 
 ),
 
 all_lines as (
 
-    select * from parsed_lines
-    union all
     select * from single_lines
+    union all
+    select * exclude (event_value) from listed_lines
     union all
     select * from remainders
 
@@ -98,24 +109,23 @@ all_lines as (
 line_rows as (
 
     select
-        {{ surrogate_uuid(['purchases.id', 'all_lines.line_number']) }} as id,
-        purchases.user_id,
-        purchases.customer_id,
-        coalesce(purchases.order_id, cast(purchases.id as varchar)) as order_id,
-        all_lines.event_id,
-        cast(all_lines.line_number as integer) as line_number,
-        all_lines.product_id,
-        all_lines.product_name,
-        all_lines.product_category,
-        all_lines.quantity,
-        cast(all_lines.gross_amount + all_lines.discount_amount as decimal(18, 4)) as list_amount,
-        all_lines.discount_amount,
-        cast(all_lines.gross_amount as decimal(18, 4)) as gross_amount,
-        purchases.local_hour,
-        purchases.event_date,
-        purchases.created_at
+        {{ surrogate_uuid(['event_id', 'line_number']) }} as id,
+        user_id,
+        customer_id,
+        coalesce(order_id, cast(event_id as varchar)) as order_id,
+        event_id,
+        cast(line_number as integer) as line_number,
+        product_id,
+        product_name,
+        product_category,
+        cast(quantity as decimal(18, 4)) as quantity,
+        cast(gross_amount + discount_amount as decimal(18, 4)) as list_amount,
+        cast(discount_amount as decimal(18, 4)) as discount_amount,
+        cast(gross_amount as decimal(18, 4)) as gross_amount,
+        local_hour,
+        event_date,
+        created_at
     from all_lines
-    inner join purchases on all_lines.event_id = purchases.id
 
 )
 

@@ -38,11 +38,12 @@ changes_by_date as (
         changes.user_id,
         -- Who signed up before the tenant's first event counts from the first date that there is.
         greatest(changes.change_date, clock.first_event_date) as change_date,
+        {%- for state in states %}
+            sum(changes.entered_count - changes.left_count) filter (where changes.state = '{{ state }}')
+                as {{ state }}_change,
+        {%- endfor %}
         sum(changes.entered_count) filter (where changes.state = 'seen') as new_customers,
         sum(changes.entered_count) filter (where changes.state = 'churned') as newly_churned_customers
-        {%- for state in states %},
-        sum(changes.entered_count - changes.left_count) filter (where changes.state = '{{ state }}') as {{ state }}_change
-        {%- endfor %}
     from changes
     inner join clock on changes.user_id = clock.user_id
     group by changes.user_id, greatest(changes.change_date, clock.first_event_date)
@@ -53,11 +54,11 @@ stocks as (
 
     select
         daily.*,
+        {%- for state in states %}
+            coalesce(sum(changes_by_date.{{ state }}_change) over to_date, 0) as {{ state }}_customers,
+        {%- endfor %}
         coalesce(changes_by_date.new_customers, 0) as new_customers,
         coalesce(changes_by_date.newly_churned_customers, 0) as newly_churned_customers
-        {%- for state in states %},
-        coalesce(sum(changes_by_date.{{ state }}_change) over to_date, 0) as {{ state }}_customers
-        {%- endfor %}
     from daily
     left join changes_by_date
         on

@@ -43,7 +43,7 @@ segmented as (
         scores.purchase_count,
         scores.net_spend,
         case
-            when {{ dbt.datediff('scores.first_order_date', 'scores.as_of_date', 'day') }} > tenants.new_customer_days
+            when scores.first_order_date < {{ add_days('scores.as_of_date', '- tenants.new_customer_days') }}
                 then coalesce(segments.segment_unless_new, grid.segment)
             else grid.segment
         end as segment,

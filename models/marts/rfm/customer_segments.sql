@@ -55,14 +55,8 @@ categorized as (
         clock.as_of_at
     from customers
     inner join clock on customers.user_id = clock.user_id
-    left join rfm
-        on
-            customers.user_id = rfm.user_id
-            and customers.customer_id = rfm.customer_id
-    left join churn
-        on
-            customers.user_id = churn.user_id
-            and customers.customer_id = churn.customer_id
+    left join rfm on customers.user_id = rfm.user_id and customers.customer_id = rfm.customer_id
+    left join churn on customers.user_id = churn.user_id and customers.customer_id = churn.customer_id
 
 ),
 

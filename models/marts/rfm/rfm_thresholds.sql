@@ -14,19 +14,19 @@ with scores as (
 values_by_score as (
 
     {% for dimension, value in dimensions.items() %}
-    select
-        user_id,
-        as_of_date,
-        '{{ dimension }}' as dimension,
-        {{ dimension }}_score as score,
-        min({{ value }}) as lowest_value,
-        max({{ value }}) as highest_value,
-        count(*) as customer_count
-    from scores
-    group by user_id, as_of_date, {{ dimension }}_score
-    {% if not loop.last %}
-    union all
-    {% endif %}
+        select
+            user_id,
+            as_of_date,
+            '{{ dimension }}' as dimension,
+            {{ dimension }}_score as score,
+            min({{ value }}) as lowest_value,
+            max({{ value }}) as highest_value,
+            count(*) as customer_count
+        from scores
+        group by user_id, as_of_date, {{ dimension }}_score
+        {% if not loop.last %}
+            union all
+        {% endif %}
     {% endfor %}
 
 ),

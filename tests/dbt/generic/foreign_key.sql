@@ -1,4 +1,4 @@
-{#- Every key of several columns is found in the other relation: `relationships` would check each column for itself, across tenants. -#}
+{#- Every key of several columns is found in the other relation; `relationships` would mix the tenants. -#}
 {% test foreign_key(model, columns, to, to_columns=none) %}
 
 select distinct

@@ -1,0 +1,85 @@
+"""A warehouse that is run as its users run it: the command, in a process of its own, on files."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+
+RUN_SECONDS = 300
+LEDGERS = {"load_ledger", "run_ledger"}
+"""Marts that record when things happened: no two runs agree on them."""
+DATED_BY_LOAD = {"rejected_at", "last_loaded_at", "load_id", "file_id", "id"}
+"""Columns of the quality marts that name loads, which depend on how files were grouped."""
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """One WAREHOUSE_HOME."""
+
+    home: Path
+
+    @property
+    def raw(self) -> Path:
+        """Return the folder of raw files."""
+        return self.home / "raw"
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start `warehouse …` in a process group of its own."""
+        return subprocess.Popen(
+            [Path(sys.executable).parent / "warehouse", *arguments],
+            env=os.environ | {"WAREHOUSE_HOME": str(self.home)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str, expect: int = 0) -> str:
+        """Run `warehouse …`, by default `warehouse run`; return what it printed."""
+        process = self.start(*(arguments or ("run",)))
+        output, _ = process.communicate(timeout=RUN_SECONDS)
+        assert process.returncode == expect, output
+        return output
+
+    @contextmanager
+    def release(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the published release as a BI tool does."""
+        with duckdb.connect(self.home / "published" / "analytics.duckdb", read_only=True) as con:
+            yield con
+
+    def rows(self, sql: str) -> list[tuple]:
+        """Return the rows of a query on the published release."""
+        with self.release() as con:
+            return con.execute(sql).fetchall()
+
+    def frame(self, sql: str) -> pd.DataFrame:
+        """Return the result of a query on the published release."""
+        with self.release() as con:
+            return con.execute(sql).df()
+
+    def marts(self) -> dict[str, set[tuple]]:
+        """Return every mart that two runs must agree on, as a set of rows."""
+        with self.release() as con:
+            columns: dict[str, list[str]] = {}
+            for table, column in con.execute(
+                "select table_name, column_name from duckdb_columns() where schema_name = 'marts' order by column_index"
+            ).fetchall():
+                is_quality = table in {"rejected_events", "rejected_rows", "data_as_of"}
+                if table not in LEDGERS and not (is_quality and column in DATED_BY_LOAD):
+                    columns.setdefault(table, []).append(column)
+            return {
+                table: set(con.execute(f"select {', '.join(names)} from marts.{table}").fetchall())
+                for table, names in columns.items()
+            }

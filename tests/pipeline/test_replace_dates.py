@@ -1,0 +1,163 @@
+"""Touched dates are replaced whole, others left alone; any order of runs ends like one full refresh (DESIGN.md D3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+from small_warehouse import event, organization
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from small_warehouse import SmallWarehouse
+
+EVENT_MARTS = {
+    "customer_behavior_events": "event_date",
+    "event_completeness": "event_date",
+    "sessions": "session_date",
+    "order_lines": "event_date",
+    "refunds": "event_date",
+    "customer_daily": "event_date",
+}
+SECOND_LOADED_AT = "2024-11-11 03:00:00"
+EMPTY_DATE = "2023-12-24"
+"""A day on which nothing happened before the second load: it brings the only events of all marts."""
+
+
+def run(warehouse: SmallWarehouse, *arguments: str) -> SmallWarehouse:
+    """Run the event-level marts with what they read. Seeds are there already; later rooms are rebuilt whole anyway."""
+    warehouse.build("--select", "+path:models/marts/events", "--exclude-resource-type", "seed", *arguments)
+    return warehouse
+
+
+def differences(left: SmallWarehouse, right: SmallWarehouse) -> dict[str, int]:
+    """Return the tables of two warehouses that differ, with the number of rows that only one of them has."""
+    with duckdb.connect() as con:
+        con.execute(f"attach '{left.database}' as one (read_only); attach '{right.database}' as other (read_only)")
+        tables = con.execute(
+            """
+            select distinct schema_name || '.' || table_name from duckdb_tables()
+            where schema_name in ('intermediate', 'marts', 'restricted') and table_name <> 'rejected_texts'
+            """
+        ).fetchall()
+        counts = {
+            table: con.execute(
+                f"""
+                select count(*) from (
+                    (from one.{table} except all from other.{table})
+                    union all (from other.{table} except all from one.{table})
+                )
+                """
+            ).fetchone()[0]
+            for (table,) in tables
+        }
+    assert counts.keys() >= {f"marts.{mart}" for mart in EVENT_MARTS}
+    return {table: count for table, count in counts.items() if count}
+
+
+def assert_equals_full_refresh(warehouse: SmallWarehouse, folder: Path) -> None:
+    """Compare every table with one full refresh from the same raw tables."""
+    refreshed = run(warehouse.copy_to(folder / "refreshed"), "--full-refresh")
+    assert differences(warehouse, refreshed) == {}
+
+
+def dates(warehouse: SmallWarehouse, mart: str, user_id: str) -> set[str]:
+    """Return the dates on which an event-level mart has rows of a tenant."""
+    rows = warehouse.query(f"select distinct {EVENT_MARTS[mart]} from marts.{mart} where user_id = '{user_id}'")
+    return {f"{value:%Y-%m-%d}" for (value,) in rows}
+
+
+@pytest.fixture(scope="module")
+def second_load(
+    built_warehouse: SmallWarehouse, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[SmallWarehouse, int]:
+    """Bring late events, a new day, an old empty date and a third tenant; return the load's number."""
+    warehouse = built_warehouse.copy_to(tmp_path_factory.mktemp("second"))
+    warehouse.publish()
+    order = '{"order_id":"customer-03-0"}'
+    noon = f"{EMPTY_DATE} 12:00:00"
+    warehouse.load(
+        events=[
+            event("customer-03", "2024-10-19 07:20:00", event_category="website"),
+            event("customer-03", "2024-10-20 12:00:00", "purchase", event_value=7, event_properties=order),
+            event("customer-03", "2024-11-10 12:00:00", "refund", event_value=3, event_properties=order),
+            event("customer-04", "2024-11-10 01:30:00"),
+            event("christmas", noon),
+            event("christmas", noon, "purchase", event_value=5),
+            event("christmas", noon, "refund", event_value=5),
+            event("guest", noon, "purchase", event_value=5, user_id="kiosk"),
+        ],
+        loaded_at=SECOND_LOADED_AT,
+    )
+    (load_id,) = warehouse.query("select max(load_id) from raw.load_ledger")[0]
+    run(warehouse)
+    return warehouse, load_id
+
+
+@pytest.fixture
+def published(second_load: tuple[SmallWarehouse, int], tmp_path: Path) -> tuple[SmallWarehouse, int]:
+    """Return a copy of the warehouse with both loads published."""
+    warehouse = second_load[0].copy_to(tmp_path / "published")
+    warehouse.publish()
+    return warehouse, second_load[1]
+
+
+def test_late_events_and_a_new_day_equal_a_full_refresh(
+    second_load: tuple[SmallWarehouse, int], tmp_path: Path
+) -> None:
+    warehouse, _ = second_load
+    assert all(EMPTY_DATE in dates(warehouse, mart, "shop") for mart in EVENT_MARTS)
+    assert_equals_full_refresh(warehouse, tmp_path)
+
+
+def test_an_emptied_date_loses_its_rows(published: tuple[SmallWarehouse, int], tmp_path: Path) -> None:
+    warehouse, load_id = published
+    warehouse.withdraw(load_id)
+    run(warehouse)
+    for mart in EVENT_MARTS:
+        assert EMPTY_DATE not in dates(warehouse, mart, "shop"), mart
+        assert dates(warehouse, mart, "kiosk") == set(), f"{mart}: no load has rows of the tenant any more"
+    assert_equals_full_refresh(warehouse, tmp_path)
+
+
+def test_an_untouched_tenant_keeps_its_rows_on_a_touched_date(published: tuple[SmallWarehouse, int]) -> None:
+    warehouse, _ = published
+    day = "2024-11-09"
+    columns = {"customer_behavior_events": "browser", "sessions": "landing_page", "customer_daily": "first_event_type"}
+    warehouse.execute(*(f"update marts.{mart} set {column} = 'marker'" for mart, column in columns.items()))
+    warehouse.load(events=[event("customer-05", f"{day} 15:00:00")], loaded_at=SECOND_LOADED_AT)
+    run(warehouse)
+    for mart, column in columns.items():
+        marked = f"select bool_and({column} is not distinct from 'marker') from marts.{mart}"
+        on_the_day = f"{EVENT_MARTS[mart]} = '{day}'"
+        assert warehouse.query(f"{marked} where user_id = 'bank' and {on_the_day}") == [(True,)], mart
+        assert warehouse.query(f"{marked} where user_id = 'shop' and {EVENT_MARTS[mart]} < '2024-11-08'") == [
+            (True,)
+        ], mart
+        unmarked = f"select count(*) from marts.{mart} where user_id = 'shop' and {on_the_day} and {column} = 'marker'"
+        assert warehouse.query(unmarked) == [(0,)], mart
+
+
+def test_a_changed_time_zone_moves_all_dates(published: tuple[SmallWarehouse, int], tmp_path: Path) -> None:
+    warehouse, _ = published
+    moved = (
+        "select customer_id, event_date from marts.customer_daily where user_id = 'shop' and customer_id = 'browser'"
+    )
+    before: list[Any] = warehouse.query(moved)
+    warehouse.load(
+        organizations=[organization("shop", "2024-11-10", org_type="ecommerce", timezone="Pacific/Kiritimati")],
+        loaded_at=SECOND_LOADED_AT,
+    )
+    run(warehouse)
+    assert [f"{day:%Y-%m-%d}" for _, day in before] == ["2024-11-09"]
+    assert [f"{day:%Y-%m-%d}" for _, day in warehouse.query(moved)] == ["2024-11-10"]
+    assert_equals_full_refresh(warehouse, tmp_path)
+
+
+def test_a_run_with_nothing_new_replaces_nothing(published: tuple[SmallWarehouse, int]) -> None:
+    warehouse, _ = published
+    warehouse.execute("update marts.customer_behavior_events set browser = 'marker'")
+    run(warehouse)
+    assert warehouse.query("select distinct browser from marts.customer_behavior_events") == [("marker",)]

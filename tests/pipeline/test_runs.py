@@ -1,0 +1,193 @@
+"""Runs as users know them: again, after a crash, with a bad file, beside a reader. Each test says how many runs it costs."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import duckdb
+import pytest
+from real_warehouse import Warehouse
+
+from orchestration import sample_data
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def land_second_tenant(raw: Path) -> None:
+    """Land another shop's events: the same customer ids as the café's, no profiles, no organizations row."""
+    folder = raw / "events" / "tea_house"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "events.csv").write_text(
+        "user_id,id,customer_id,event_type,event_value,created_at\n"
+        "tea_house,1,ana,purchase,5.00,2024-06-01 10:00:00\n"
+        "tea_house,2,ben,page_view,,2024-06-02 23:59:59\n"
+        "tea_house,3,ben,purchase,7.50,2024-06-03 00:00:00\n"
+    )
+
+
+def land_bad_file(raw: Path) -> None:
+    """Land a file without the required column customer_id."""
+    (raw / "events" / "no_customer.csv").write_text("id,event_type,created_at\n1,purchase,2024-06-01\n")
+
+
+def land_late_file(raw: Path) -> None:
+    """Land events of dates long published, one of them on a date that had none."""
+    (raw / "events" / "corner_cafe" / "late.csv").write_text(
+        "user_id,id,customer_id,event_type,event_value,event_properties,created_at\n"
+        "corner_cafe,late-1,ana,purchase,4.20,,2024-03-05 08:00:00\n"
+        "corner_cafe,late-2,cleo,page_view,,,2024-01-07 12:00:00\n"
+        'corner_cafe,late-3,dan,refund,3.00,"{""order_id"": ""d2""}",2024-06-20 08:00:00\n'
+    )
+
+
+def watch(path: Path, stop: multiprocessing.synchronize.Event, report: multiprocessing.Queue) -> None:
+    """Read the release in a loop; report reads, errors, and reads that saw two releases at once."""
+    reads, errors, mixed = 0, [], 0
+    while not stop.is_set():
+        try:
+            with duckdb.connect(path, read_only=True) as con:
+                total = "select sum({}) from marts.{}"
+                daily = con.execute(total.format("event_count", "customer_daily")).fetchone()
+                time.sleep(0.01)
+                events = con.execute("select count(*) from marts.customer_behavior_events").fetchone()
+                by_day = con.execute(total.format("total_events", "behavioral_analytics")).fetchone()
+            reads += 1
+            mixed += not daily == events == by_day
+        except duckdb.Error as error:
+            errors.append(str(error))
+    report.put((reads, errors, mixed))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """Return a warehouse that got all files at once, in one run. One run."""
+    warehouse = Warehouse(tmp_path_factory.mktemp("undisturbed"))
+    sample_data.write_ten_customers(warehouse.raw)
+    land_second_tenant(warehouse.raw)
+    land_late_file(warehouse.raw)
+    warehouse.run()
+    return warehouse
+
+
+def test_ten_customers_come_out_as_the_fixture_says(undisturbed: Warehouse) -> None:
+    # The late file of this warehouse adds 4.20 to ana and takes 3.00 from dan; the table is write_ten_customers's.
+    spend = dict(
+        undisturbed.rows(
+            "select customer_id, total_spent from marts.customer_behavior_summary where user_id = 'corner_cafe'"
+        )
+    )
+    expected = {
+        "ana": 133.8,
+        "ben": 2.5,
+        "cleo": 0,
+        "dan": 15,
+        "eva": 2.5,
+        "finn": 20.5,
+        "gia": 24,
+        "ines": 28.5,
+        "jon": 31.5,
+    }
+    assert {customer: float(spend[customer]) for customer in expected} == expected
+    segments = dict(
+        undisturbed.rows(
+            "select customer_id, segment from marts.customer_segments where organization_id = 'corner_cafe'"
+        )
+    )
+    assert len(segments) == 10
+    assert segments["ana"] == "Champions"
+    assert segments["cleo"] == segments["hugo"] == "No Purchase Yet"
+    assert (
+        undisturbed.rows("select order_date from marts.orders where customer_id = 'gia' and user_id = 'corner_cafe'")[
+            0
+        ][0].isoformat()
+        == "2024-06-15"
+    )
+
+
+def test_tenants_with_the_same_customer_ids_do_not_mix(undisturbed: Warehouse) -> None:
+    rows = undisturbed.rows(
+        "select user_id, customer_id, total_purchases, total_spent from marts.customer_behavior_summary "
+        "where customer_id in ('ana', 'ben') order by all"
+    )
+    assert [(user, customer, orders, float(spent)) for user, customer, orders, spent in rows] == [
+        ("corner_cafe", "ana", 7, 133.8),
+        ("corner_cafe", "ben", 1, 2.5),
+        ("tea_house", "ana", 1, 5.0),
+        ("tea_house", "ben", 1, 7.5),
+    ]
+    # No organizations row: UTC, so 23:59:59 and 00:00:00 lie on two dates.
+    assert undisturbed.rows(
+        "select count(*) from marts.customer_daily where user_id = 'tea_house' and customer_id = 'ben'"
+    ) == [(2,)]
+
+
+def test_every_row_of_every_file_is_accounted_for(undisturbed: Warehouse) -> None:
+    assert undisturbed.rows(
+        "select count(*) from marts.load_ledger "
+        "where row_count <> kept_count + rejected_count + duplicate_count or state <> 'published'"
+    ) == [(0,)]
+
+
+def test_incidents_leave_the_same_rows_as_an_undisturbed_run(undisturbed: Warehouse, tmp_path: Path) -> None:
+    """Four runs: a refused file; nothing new; killed; resumed beside a reader."""
+    warehouse = Warehouse(tmp_path / "home")
+    sample_data.write_ten_customers(warehouse.raw)
+    land_bad_file(warehouse.raw)
+    output = warehouse.run(expect=3)
+    assert "no_customer.csv" in output
+    assert "customer_id" in output
+    first = os.readlink(warehouse.home / "published" / "current")
+
+    output = warehouse.run()
+    assert "nothing new, nothing changed" in output
+    assert os.readlink(warehouse.home / "published" / "current") == first
+    assert "no_customer.csv" in warehouse.run("status")
+
+    shutil.copytree(undisturbed.raw / "events" / "tea_house", warehouse.raw / "events" / "tea_house")
+    land_late_file(warehouse.raw)
+    process = warehouse.start("run")
+    assert process.stdout
+    # In the middle of the models: sessions stands, what is made from it does not.
+    while "sessions " not in (line := process.stdout.readline()):
+        assert line, "the run ended before it could be killed"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert os.readlink(warehouse.home / "published" / "current") == first
+    assert warehouse.rows("select count(*) from marts.customers where user_id = 'tea_house'") == [(0,)]
+
+    context = multiprocessing.get_context("spawn")
+    stop, report = context.Event(), context.Queue()
+    reader = context.Process(target=watch, args=(warehouse.home / "published" / "analytics.duckdb", stop, report))
+    reader.start()
+    warehouse.run()
+    stop.set()
+    reads, errors, mixed = report.get()
+    reader.join()
+    assert reads > 10
+    assert errors == []
+    assert mixed == 0
+
+    expected, found = undisturbed.marts(), warehouse.marts()
+    assert found.keys() == expected.keys()
+    for table, rows in expected.items():
+        assert found[table] == rows, table
+
+
+def test_as_of_a_past_day_is_refused_over_a_later_release_unless_accepted(
+    undisturbed: Warehouse, tmp_path: Path
+) -> None:
+    """Two runs."""
+    warehouse = Warehouse(tmp_path / "home")
+    shutil.copytree(undisturbed.home, warehouse.home, symlinks=True)
+    output = warehouse.run("run", "--as-of", "2024-06-15", expect=1)
+    assert "as_of_back" in output
+    assert warehouse.rows("select max(as_of_date) from marts.data_as_of")[0][0].isoformat() == "2024-06-30"
+    warehouse.run("run", "--as-of", "2024-06-15", "--accept-release")
+    assert warehouse.rows("select distinct as_of_date::varchar from marts.data_as_of") == [("2024-06-15",)]
+    assert warehouse.rows("select max(date)::varchar from marts.behavioral_analytics") == [("2024-06-15",)]

@@ -70,7 +70,7 @@ def run_suite(
     """Judge a frame by expectations that carry `meta={"rule": …, "severity": "refuse" | "warn"}`.
 
     Rule names are unique within a suite. With `docs_dir`, the result becomes a page of the Data
-    Docs there (`html/index.html`), beside the pages of other suites and of former runs.
+    Docs there (`index.html`), beside the pages of other suites and of former runs.
 
     Raises SuiteError when an expectation has no usable meta or its metric could not be computed:
     Great Expectations reports the latter as a failed expectation, which would be a false verdict.
@@ -146,7 +146,7 @@ def _context(docs_dir: Path | None) -> EphemeralDataContext:
             "data_quality": {
                 "class_name": "SiteBuilder",
                 "show_how_to_buttons": False,
-                "store_backend": _folder(docs_dir / "html"),
+                "store_backend": _folder(docs_dir),
                 "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
             }
         }
@@ -159,8 +159,8 @@ def _folder(path: Path) -> dict[str, str]:
 
 
 def _forget_old_pages(docs_dir: Path, suite: str) -> None:
-    """Keep the newest pages of a suite: every build of the Data Docs renders all that are there."""
-    for folder in (docs_dir / "results" / suite, docs_dir / "html" / "validations" / suite):
+    """Keep the newest pages of a suite: the index reads every result that is there."""
+    for folder in (docs_dir / "results" / suite, docs_dir / "validations" / suite):
         runs = sorted(folder.glob("*/*"), key=lambda run: run.name)
         for run in runs[:-RESULTS_KEPT_PER_SUITE]:
             shutil.rmtree(run)

@@ -1,7 +1,7 @@
 {{ config(meta={'dagster': {'ref': {'name': 'channel_groups'}}}) }}
 
--- A pattern that is no regular expression stops the build of sessions; here the rule is named instead. One that matches the empty
--- text matches every session.
+-- A pattern that is no regular expression stops the build of sessions; here the rule is named instead. One that matches
+-- the empty text matches every session.
 with channel_groups as (
 
     select * from {{ ref('channel_groups') }}

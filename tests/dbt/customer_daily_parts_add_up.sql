@@ -12,7 +12,8 @@ unbalanced_days as (
     select *
     from customer_daily
     where
-        event_count <> morning_event_count + lunch_event_count + afternoon_event_count + dinner_event_count + night_event_count
+        event_count
+        <> morning_event_count + lunch_event_count + afternoon_event_count + dinner_event_count + night_event_count
         or first_event_at > last_event_at
 
 )

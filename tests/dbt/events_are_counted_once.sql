@@ -1,6 +1,6 @@
 {{ config(meta={'dagster': {'ref': {'name': 'customer_daily'}}}) }}
 
--- Each kept event stands once in the mart, once in the daily fact and once in what counts by as_of_date or waits for it.
+-- Each kept event stands once in the mart, once in the daily fact and once in what counts or waits by as_of_date.
 -- Single events are counted in all (metadata in DuckDB); by tenant the compact tables are compared.
 with load_ledger as (
 

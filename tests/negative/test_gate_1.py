@@ -173,8 +173,8 @@ def test_data_docs_gather_suites_and_forget_old_pages(tmp_path: Path, monkeypatc
     expectation = gxe.ExpectTableRowCountToBeBetween(min_value=2, meta=REFUSE)
     for suite in ("one", "one", "one", "two"):
         run_suite(suite, pd.DataFrame({"n": [1]}), [expectation], tmp_path)
-    pages = [page.relative_to(tmp_path).parts[2] for page in tmp_path.glob("html/validations/**/*.html")]
-    index = (tmp_path / "html" / "index.html").read_text()
+    pages = [page.relative_to(tmp_path).parts[1] for page in tmp_path.glob("validations/**/*.html")]
+    index = (tmp_path / "index.html").read_text()
     assert sorted(pages) == ["one", "one", "two"]
     assert "one" in index
     assert "two" in index

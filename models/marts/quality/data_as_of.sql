@@ -34,7 +34,7 @@ days_with_gaps as (
         user_id,
         event_date,
         event_count,
-        lag(event_date) over tenant_days as former_date,
+        lag(event_date) over tenant_days as prior_date,
         sum(event_count) over (
             partition by user_id order by event_date desc rows unbounded preceding
         ) as events_from_here,
@@ -50,7 +50,9 @@ stray_dates as (
         user_id,
         min(event_date) as stray_from_date
     from days_with_gaps
-    where {{ dbt.datediff('former_date', 'event_date', 'day') }} > 60 and 1000 * events_from_here < events_in_all
+    where
+        {{ dbt.datediff('prior_date', 'event_date', 'day') }} > 60
+        and 1000 * events_from_here < events_in_all
     group by user_id
 
 ),

@@ -100,3 +100,12 @@
 {% macro json_number(json, key) -%}
     try_cast({{ json_text(json, key) }} as decimal(18, 4))
 {%- endmacro %}
+
+{#- Whole seconds from one timestamp to another. -#}
+{% macro seconds_between(from_timestamp, to_timestamp) -%}
+    {{ return(adapter.dispatch('seconds_between')(from_timestamp, to_timestamp)) }}
+{%- endmacro %}
+
+{% macro default__seconds_between(from_timestamp, to_timestamp) -%}
+    date_diff('second', {{ from_timestamp }}, {{ to_timestamp }})
+{%- endmacro %}

@@ -60,7 +60,7 @@ class Warehouse(click.Group):
 
 @click.group(cls=Warehouse)
 def main() -> None:
-    """Customer analytics warehouse: raw events in, published customer tables out.
+    """Turn raw customer events into published customer tables.
 
     Everything is read from and written to WAREHOUSE_HOME (default: .warehouse in the project folder).
     """
@@ -202,9 +202,11 @@ def show_summary(home: Home) -> None:
     say(
         f"""
 The release: {published}
-  python -c "import duckdb; print(duckdb.connect('{published}', read_only=True).sql('from marts.customer_rfm limit 10'))"
+  {PROJECT_DIR.name}$ .venv/bin/python -c "import duckdb; \\
+    duckdb.connect('{published}', read_only=True).sql('from marts.customer_rfm limit 10').show()"
 Data-quality pages: {home.docs}/index.html
-Next: drop your own files into {home.raw}/events/ and call `warehouse run`; `warehouse status`; `make dev` for the web UI."""
+Next: drop your own files into {home.raw}/events/ and call `.venv/bin/warehouse run`;
+  `.venv/bin/warehouse status` shows what came in, `make dev` opens the web UI."""
     )
 
 
@@ -214,13 +216,9 @@ def status() -> None:
     home = Home(warehouse_home())
     current = release.current_release(home.path)
     if current is None:
-        say(
-            f"nothing is published in {home.path} yet: call `warehouse demo` or put files under {home.raw} and `warehouse run`"
-        )
+        say(f"nothing is published in {home.path} yet: `warehouse demo`, or files under {home.raw} and `warehouse run`")
         return
-    say(
-        f"release {current.release_id}, published {current.published_at:%Y-%m-%d %H:%M} UTC, in {home.path / 'published'}"
-    )
+    say(f"release {current.release_id} of {current.published_at:%Y-%m-%d %H:%M} UTC in {home.path / 'published'}")
     for tenant, as_of_date in sorted(current.as_of.items()):
         say(f"  {tenant:<20} as of {as_of_date}")
     with release.read_release(home.path) as con:
@@ -239,9 +237,8 @@ def status() -> None:
         pending = con.execute("select sum(pending_event_count) from marts.data_as_of").fetchone()[0]
     say("files")
     for state, count, rows, rejected, duplicates in files:
-        say(
-            f"  {state:<10} {count:>6} files {rows or 0:>14,} rows {rejected or 0:>10,} rejected {duplicates or 0:>10,} duplicate"
-        )
+        bad = f"{rejected or 0:>10,} rejected {duplicates or 0:>10,} duplicate"
+        say(f"  {state:<10} {count:>6} files {rows or 0:>14,} rows {bad}")
     for path, reason in refused:
         say(f"  refused {path}: {reason}")
     say(f"events after the as-of date, waiting: {pending or 0:,}")
@@ -291,7 +288,8 @@ def load_list() -> None:
     with exclusive(home, "warehouse load list"), home.connect() as con:
         files = load.list_loads(con)
     for file in files:
-        counts = f"{file.row_count or 0:>12,} rows {file.rejected_count or 0:>8,} rejected {file.duplicate_count or 0:>8,} duplicate"
+        bad = f"{file.rejected_count or 0:>8,} rejected {file.duplicate_count or 0:>8,} duplicate"
+        counts = f"{file.row_count or 0:>12,} rows {bad}"
         say(f"{file.state:<10} {counts}  {file.path}" + (f": {file.reason}" if file.reason else ""))
 
 

@@ -41,8 +41,7 @@ def record(con: duckdb.DuckDBPyConnection, steps: Iterable[Step]) -> None:
 def last_checksum(con: duckdb.DuckDBPyConnection, step: str) -> str | None:
     """Return the code checksum of the last successful run of a step; null if there was none."""
     row = con.execute(
-        "select code_checksum from raw.run_ledger where step = ? and status = 'success' order by started_at desc limit 1",
-        [step],
+        "select arg_max(code_checksum, started_at) from raw.run_ledger where step = ? and status = 'success'", [step]
     ).fetchone()
     return row[0] if row else None
 

@@ -9,7 +9,7 @@ import dagster as dg
 daily_job = dg.define_asset_job(
     "daily",
     selection=dg.AssetSelection.all(),
-    description="Load new raw files, build and test the models, publish a release. Stops after the load when nothing is new.",
+    description="Load new raw files, build and test the models, publish. Stops after the load when nothing is new.",
 )
 
 daily_schedule = dg.ScheduleDefinition(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from orchestration.home import Home, warehouse_home
 from orchestration.schedules import daily_job
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SETTLED_SECONDS = 30
 """A file younger than this may still be written to."""

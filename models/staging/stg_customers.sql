@@ -4,34 +4,6 @@ with customers as (
 
 ),
 
-reduced as (
-
-    select
-        row_id as customer_version_id,
-        user_id,
-        customer_id,
-        birth_date,
-        lower(gender) as gender,
-        country,
-        city,
-        round(latitude, 2) as latitude,
-        round(longitude, 2) as longitude,
-        email_opt_in,
-        sms_opt_in,
-        lower(loyalty_tier) as loyalty_tier,
-        loyalty_points,
-        is_vip,
-        {{ valid_json_without_contacts('tags') }} as tags,
-        attributes as raw_attributes,
-        signup_at,
-        updated_at,
-        load_id,
-        file_id,
-        record_number
-    from customers
-
-),
-
 personal_keys as (
 
     select
@@ -41,15 +13,34 @@ personal_keys as (
 
 ),
 
-without_personal_attributes as (
+reduced as (
 
     select
-        reduced.* exclude (raw_attributes),
-        {{ without_personal_json('reduced.raw_attributes', 'personal_keys.key_names', 'personal_keys.pattern') }}
-            as attributes
-    from reduced
+        customers.row_id as customer_version_id,
+        customers.user_id,
+        customers.customer_id,
+        customers.birth_date,
+        lower(customers.gender) as gender,
+        customers.country,
+        customers.city,
+        round(customers.latitude, 2) as latitude,
+        round(customers.longitude, 2) as longitude,
+        customers.email_opt_in,
+        customers.sms_opt_in,
+        lower(customers.loyalty_tier) as loyalty_tier,
+        customers.loyalty_points,
+        customers.is_vip,
+        {{ valid_json_without_contacts('customers.tags') }} as tags,
+        {{ without_personal_json('customers.attributes', 'personal_keys.key_names', 'personal_keys.pattern') }}
+            as attributes,
+        customers.signup_at,
+        customers.updated_at,
+        customers.load_id,
+        customers.file_id,
+        customers.record_number
+    from customers
     cross join personal_keys
 
 )
 
-select * from without_personal_attributes
+select * from reduced

@@ -20,21 +20,21 @@ customers as (
         count(*) as total_customers,
         count(customers.last_seen_date) as seen_customers,
         count(*) filter (
-            where customers.last_seen_date > {{ add_days('summary.as_of_date', '- tenants.active_days') }}
+            where customers.last_seen_date > {{ add_days('behavior.as_of_date', '- tenants.active_days') }}
         ) as active_customers,
         count(*) filter (
             where
-            summary.days_since_purchase >= tenants.at_risk_days
-            and summary.days_since_purchase < tenants.churned_days
+            behavior.days_since_purchase >= tenants.at_risk_days
+            and behavior.days_since_purchase < tenants.churned_days
         ) as at_risk_customers,
-        count(*) filter (where summary.days_since_purchase >= tenants.churned_days) as churned_customers,
-        count(*) filter (where summary.total_purchases >= 1) as buyers,
-        count(*) filter (where summary.total_purchases >= 2) as repeat_buyers
+        count(*) filter (where behavior.days_since_purchase >= tenants.churned_days) as churned_customers,
+        count(*) filter (where behavior.total_purchases >= 1) as buyers,
+        count(*) filter (where behavior.total_purchases >= 2) as repeat_buyers
     from {{ ref('customers') }} as customers
-    inner join {{ ref('customer_behavior_summary') }} as summary
+    inner join {{ ref('customer_behavior_summary') }} as behavior
         on
-            customers.user_id = summary.user_id
-            and customers.customer_id = summary.customer_id
+            customers.user_id = behavior.user_id
+            and customers.customer_id = behavior.customer_id
     inner join {{ ref('int_tenants') }} as tenants on customers.user_id = tenants.user_id
     group by customers.user_id
 

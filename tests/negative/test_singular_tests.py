@@ -187,8 +187,8 @@ VIOLATIONS: dict[str, list[str]] = {
         "update seeds.segment_overrides set final_segment = 'No Purchase Yet' where grid_segment = 'Hibernating'",
     ],
     "sessions_hold_every_behavioral_event": [
-        "update marts.sessions set event_count = event_count + 1 where customer_id = 'browser'",
-        "delete from marts.sessions where session_date = (select max(session_date) from marts.sessions)",
+        "update intermediate.int_sessions set event_count = event_count + 1 where customer_id = 'browser'",
+        "delete from intermediate.int_sessions where session_date = (select max(session_date) from marts.sessions)",
         "update seeds.event_types set is_behavioral = false where event_type = 'purchase'",
     ],
     "tenant_settings_are_typed": [
@@ -205,7 +205,9 @@ GENERIC_TESTS = {
     "foreign_key_customer_behavior_summary_*": "delete from marts.customers where customer_id = 'customer-03'",
     "unique_key_orders_id": "insert into marts.orders select * from marts.orders limit 1",
     "unique_key_customers_id": "update marts.customers set id = null where customer_id = 'jane'",
-    "unique_key_sessions_id__session_date": "insert into marts.sessions select * from marts.sessions limit 1",
+    "unique_key_sessions_id__session_date": (
+        "insert into intermediate.int_sessions select * from intermediate.int_sessions limit 1"
+    ),
 }
 
 

@@ -116,7 +116,7 @@ def orders_from_events(events: pd.DataFrame) -> pd.DataFrame:
     orders = money.groupby(["customer_id", "key"]).agg(
         order_date=("event_date", "min"),
         net_amount=("net_amount", "sum"),
-        types=("event_type", lambda types: set(types)),
+        types=("event_type", set),
     )
     orders["is_unmatched_refund"] = ["purchase" not in types for types in orders["types"]]
     # Whole ten-thousandths: sums tie exactly.

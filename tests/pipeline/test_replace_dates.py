@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
     from small_warehouse import SmallWarehouse
 
-EVENT_MARTS = {
-    "customer_behavior_events": "event_date",
-    "event_completeness": "event_date",
-    "sessions": "session_date",
-    "order_lines": "event_date",
-    "refunds": "event_date",
-    "customer_daily": "event_date",
+EVENT_TABLES = {
+    "marts.customer_behavior_events": "event_date",
+    "marts.event_completeness": "event_date",
+    "intermediate.int_sessions": "session_date",
+    "marts.order_lines": "event_date",
+    "marts.refunds": "event_date",
+    "marts.customer_daily": "event_date",
 }
 SECOND_LOADED_AT = "2024-11-11 03:00:00"
 EMPTY_DATE = "2023-12-24"
@@ -53,7 +53,7 @@ def differences(left: SmallWarehouse, right: SmallWarehouse) -> dict[str, int]:
             ).fetchone()[0]
             for (table,) in tables
         }
-    assert counts.keys() >= {f"marts.{mart}" for mart in EVENT_MARTS}
+    assert counts.keys() >= EVENT_TABLES.keys()
     return {table: count for table, count in counts.items() if count}
 
 
@@ -65,7 +65,7 @@ def assert_equals_full_refresh(warehouse: SmallWarehouse, folder: Path) -> None:
 
 def dates(warehouse: SmallWarehouse, mart: str, user_id: str) -> set[str]:
     """Return the dates on which an event-level mart has rows of a tenant."""
-    rows = warehouse.query(f"select distinct {EVENT_MARTS[mart]} from marts.{mart} where user_id = '{user_id}'")
+    rows = warehouse.query(f"select distinct {EVENT_TABLES[mart]} from {mart} where user_id = '{user_id}'")
     return {f"{value:%Y-%m-%d}" for (value,) in rows}
 
 
@@ -108,7 +108,7 @@ def test_late_events_and_a_new_day_equal_a_full_refresh(
     second_load: tuple[SmallWarehouse, int], tmp_path: Path
 ) -> None:
     warehouse, _ = second_load
-    assert all(EMPTY_DATE in dates(warehouse, mart, "shop") for mart in EVENT_MARTS)
+    assert all(EMPTY_DATE in dates(warehouse, mart, "shop") for mart in EVENT_TABLES)
     assert_equals_full_refresh(warehouse, tmp_path)
 
 
@@ -116,7 +116,7 @@ def test_an_emptied_date_loses_its_rows(published: tuple[SmallWarehouse, int], t
     warehouse, load_id = published
     warehouse.withdraw(load_id)
     run(warehouse)
-    for mart in EVENT_MARTS:
+    for mart in EVENT_TABLES:
         assert EMPTY_DATE not in dates(warehouse, mart, "shop"), mart
         assert dates(warehouse, mart, "kiosk") == set(), f"{mart}: no load has rows of the tenant any more"
     assert_equals_full_refresh(warehouse, tmp_path)
@@ -125,18 +125,22 @@ def test_an_emptied_date_loses_its_rows(published: tuple[SmallWarehouse, int], t
 def test_an_untouched_tenant_keeps_its_rows_on_a_touched_date(published: tuple[SmallWarehouse, int]) -> None:
     warehouse, _ = published
     day = "2024-11-09"
-    columns = {"customer_behavior_events": "browser", "sessions": "landing_page", "customer_daily": "first_event_type"}
-    warehouse.execute(*(f"update marts.{mart} set {column} = 'marker'" for mart, column in columns.items()))
+    columns = {
+        "marts.customer_behavior_events": "browser",
+        "intermediate.int_sessions": "landing_page",
+        "marts.customer_daily": "first_event_type",
+    }
+    warehouse.execute(*(f"update {mart} set {column} = 'marker'" for mart, column in columns.items()))
     warehouse.load(events=[event("customer-05", f"{day} 15:00:00")], loaded_at=SECOND_LOADED_AT)
     run(warehouse)
     for mart, column in columns.items():
-        marked = f"select bool_and({column} is not distinct from 'marker') from marts.{mart}"
-        on_the_day = f"{EVENT_MARTS[mart]} = '{day}'"
+        marked = f"select bool_and({column} is not distinct from 'marker') from {mart}"
+        on_the_day = f"{EVENT_TABLES[mart]} = '{day}'"
         assert warehouse.query(f"{marked} where user_id = 'bank' and {on_the_day}") == [(True,)], mart
-        assert warehouse.query(f"{marked} where user_id = 'shop' and {EVENT_MARTS[mart]} < '2024-11-08'") == [
+        assert warehouse.query(f"{marked} where user_id = 'shop' and {EVENT_TABLES[mart]} < '2024-11-08'") == [
             (True,)
         ], mart
-        unmarked = f"select count(*) from marts.{mart} where user_id = 'shop' and {on_the_day} and {column} = 'marker'"
+        unmarked = f"select count(*) from {mart} where user_id = 'shop' and {on_the_day} and {column} = 'marker'"
         assert warehouse.query(unmarked) == [(0,)], mart
 
 

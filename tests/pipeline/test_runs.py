@@ -1,4 +1,4 @@
-"""Runs as users know them: again, after a crash, with a bad file, beside a reader. Each test says how many runs it costs."""
+"""Runs as users know them: again, after a crash, with a bad file, beside a reader. Each test says what it costs."""
 
 from __future__ import annotations
 
@@ -142,11 +142,11 @@ def test_incidents_leave_the_same_rows_as_an_undisturbed_run(undisturbed: Wareho
     output = warehouse.run(expect=3)
     assert "no_customer.csv" in output
     assert "customer_id" in output
-    first = os.readlink(warehouse.home / "published" / "current")
+    first = (warehouse.home / "published" / "current").readlink()
 
     output = warehouse.run()
     assert "nothing new, nothing changed" in output
-    assert os.readlink(warehouse.home / "published" / "current") == first
+    assert (warehouse.home / "published" / "current").readlink() == first
     assert "no_customer.csv" in warehouse.run("status")
 
     shutil.copytree(undisturbed.raw / "events" / "tea_house", warehouse.raw / "events" / "tea_house")
@@ -158,7 +158,7 @@ def test_incidents_leave_the_same_rows_as_an_undisturbed_run(undisturbed: Wareho
         assert line, "the run ended before it could be killed"
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert os.readlink(warehouse.home / "published" / "current") == first
+    assert (warehouse.home / "published" / "current").readlink() == first
     assert warehouse.rows("select count(*) from marts.customers where user_id = 'tea_house'") == [(0,)]
 
     context = multiprocessing.get_context("spawn")

@@ -6,7 +6,7 @@ with clock as (
 
 sessions as (
 
-    select * from {{ ref('sessions') }}
+    select * from {{ ref('int_sessions') }}
 
 ),
 

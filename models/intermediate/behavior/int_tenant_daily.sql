@@ -18,7 +18,7 @@ orders as (
 
 sessions as (
 
-    select * from {{ ref('sessions') }}
+    select * from {{ ref('int_sessions') }}
 
 ),
 

@@ -18,7 +18,7 @@ customer_orders as (
 
 sessions as (
 
-    select * from {{ ref('sessions') }}
+    select * from {{ ref('int_sessions') }}
 
 ),
 

@@ -16,8 +16,8 @@ one_per_instant as (
 
 ),
 
--- The first known version counts from the start: what was true before it is not known, and a profile file that came after the
--- events (or without any time) would else describe nobody.
+-- The first known version counts from the start: what was true before it is not known, and a profile file that came
+-- after the events (or without any time) would else describe nobody.
 intervals as (
 
     select

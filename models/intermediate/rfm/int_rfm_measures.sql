@@ -20,7 +20,7 @@ orders as (
 
 sessions as (
 
-    select * from {{ ref('sessions') }}
+    select * from {{ ref('int_sessions') }}
 
 ),
 

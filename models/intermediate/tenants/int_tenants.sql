@@ -49,7 +49,14 @@ tenants as (
         organizations.currency,
         organizations.gross_margin_rate,
         organizations.last_loaded_at,
-        settings_in_columns.* exclude (user_id)
+        settings_in_columns.session_timeout_minutes,
+        settings_in_columns.session_cut_hour,
+        settings_in_columns.active_days,
+        settings_in_columns.at_risk_days,
+        settings_in_columns.churned_days,
+        settings_in_columns.new_customer_days,
+        settings_in_columns.rfm_window_days,
+        settings_in_columns.engagement_window_days
     from organizations
     inner join settings_in_columns on organizations.user_id = settings_in_columns.user_id
 

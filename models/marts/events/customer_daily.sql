@@ -102,7 +102,7 @@ lines_of_day as (
     select
         user_id,
         customer_id,
-        event_date,
+        event_date as line_date,
         sum(gross_amount) as gross_amount,
         sum(discount_amount) as discount_amount
     from order_lines
@@ -113,16 +113,15 @@ lines_of_day as (
 with_spend as (
 
     select
-        daily.* exclude (event_date),
+        daily.*,
         cast(coalesce(lines_of_day.gross_amount, 0) as decimal(18, 4)) as gross_amount,
-        cast(coalesce(lines_of_day.discount_amount, 0) as decimal(18, 4)) as discount_amount,
-        daily.event_date
+        cast(coalesce(lines_of_day.discount_amount, 0) as decimal(18, 4)) as discount_amount
     from daily
     left join lines_of_day
         on
             daily.user_id = lines_of_day.user_id
             and daily.customer_id = lines_of_day.customer_id
-            and daily.event_date = lines_of_day.event_date
+            and daily.event_date = lines_of_day.line_date
 
 )
 

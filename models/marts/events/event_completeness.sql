@@ -22,11 +22,10 @@ counted as (
         user_id,
         event_date,
         event_type,
-        count(*) as event_count,
-    {%- for column in checked_columns %}
-        count({{ column }}) as {{ column }}{{ ',' if not loop.last }}
-    
-    {%- endfor %}
+        {%- for column in checked_columns %}
+            count({{ column }}) as {{ column }},
+        {%- endfor %}
+        count(*) as event_count
     from events
     group by user_id, event_date, event_type
 

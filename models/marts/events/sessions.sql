@@ -1,204 +1,46 @@
-{{ config(
-    materialized='incremental',
-    incremental_strategy='replace_dates',
-    date_column='session_date',
-    meta={'published_by': 'session_date'}
-) }}
+{{ config(materialized='view', meta={'published_by': 'session_date'}) }}
 
-with events as (
+with sessions as (
 
-    select * from {{ ref('customer_behavior_events') }}
-    where {{ is_touched('session_date') }}
-
-),
-
-event_types as (
-
-    select * from {{ ref('event_types') }}
-
-),
-
-tenants as (
-
-    select
-        user_id,
-        session_timeout_minutes
-    from {{ ref('int_tenants') }}
+    select * from {{ ref('int_sessions') }}
 
 ),
 
 channels as (
 
-    select * from {{ ref('channel_groups') }}
-
-),
-
--- Only what the customer did makes a session; an unknown type counts as done by the customer.
-behavioral_events as (
-
-    select
-        events.*,
-        coalesce(event_types.is_key_event, false) as is_key_event,
-        tenants.session_timeout_minutes
-    from events
-    inner join tenants on events.user_id = tenants.user_id
-    left join event_types on events.event_type = event_types.event_type
-    where coalesce(event_types.is_behavioral, true)
-
-),
-
-session_starts_marked as (
-
-    select
-        *,
-        coalesce(
-            created_at > lag(created_at) over customer_timeline + to_minutes(session_timeout_minutes), true
-        ) as is_session_start
-    from behavioral_events
-    window customer_timeline as (
-        partition by user_id, customer_id, session_date, session_id
-        order by created_at, id
-    )
-
-),
-
-numbered as (
-
-    select
-        *,
-        sum(cast(is_session_start as integer)) over (
-            partition by user_id, customer_id, session_date, session_id
-            order by created_at, id
-            rows unbounded preceding
-        ) as session_number
-    from session_starts_marked
-
-),
-
-aggregated as (
-
-    select
-        user_id,
-        customer_id,
-        session_date,
-        session_id as source_session_id,
-        session_number,
-        count(*) as event_count,
-        count(*) filter (where event_type = 'page_view') as page_view_count,
-        count(*) filter (where event_type = 'product_view') as product_view_count,
-        count(*) filter (where event_type = 'add_to_cart') as add_to_cart_count,
-        count(*) filter (where event_type = 'purchase') as purchase_event_count,
-        bool_or(is_key_event) as has_key_event,
-        min(created_at) as started_at,
-        max(created_at) as ended_at,
-        -- Attributes of a session are those of its first event: one row a session passes the filter.
-        max(device_type) filter (where is_session_start) as device_type,
-        max(event_category) filter (where is_session_start) as event_category,
-        max(page_url) filter (where is_session_start) as landing_page,
-        max(referrer_url) filter (where is_session_start) as referrer_url,
-        arg_min(product_category, (created_at, id)) as product_category
-    from numbered
-    group by user_id, customer_id, session_date, session_id, session_number
-
-),
-
-with_hosts as (
-
-    select
-        *,
-        {{ dbt.datediff('started_at', 'ended_at', 'second') }} as duration_seconds,
-        {{ url_parameter('landing_page', 'utm_source') }} as utm_source,
-        {{ url_parameter('landing_page', 'utm_medium') }} as utm_medium,
-        {{ url_parameter('landing_page', 'utm_campaign') }} as utm_campaign,
-        {{ url_host('landing_page') }} as landing_host,
-        {{ url_host('referrer_url') }} as referring_host
-    from aggregated
-
-),
-
--- A page of the same site refers to itself: that is no source.
-with_referrers as (
-
-    select
-        *,
-        case when referring_host is distinct from landing_host then referring_host end as referrer_host
-    from with_hosts
-
-),
-
-with_sources as (
-
-    select
-        *,
-        concat_ws(
-            '|',
-            'utm_source=' || utm_source,
-            'utm_medium=' || utm_medium,
-            'referrer_host=' || referrer_host,
-            'event_category=' || event_category
-        ) as sources
-    from with_referrers
-
-),
-
--- Rules are matched once per combination of sources, of which there are few, not once per session.
-channels_of_sources as (
-
-    select
-        combinations.sources,
-        arg_min(channels.channel, channels.priority) as channel
-    from (select distinct sources from with_sources) as combinations
-    inner join channels
-        on regexp_matches(
-            nullif(regexp_extract(combinations.sources, '(^|\|)' || channels.field || '=([^|]*)', 2), ''),
-            channels.pattern
-        )
-    group by combinations.sources
-
-),
-
-with_channels as (
-
-    select
-        with_sources.*,
-        coalesce(channels_of_sources.channel, 'unknown') as channel
-    from with_sources
-    left join channels_of_sources on with_sources.sources = channels_of_sources.sources
+    select * from {{ ref('int_session_channels') }}
 
 ),
 
 session_rows as (
 
     select
-        {{ surrogate_uuid(['user_id', 'customer_id', 'source_session_id', 'session_date', 'session_number']) }} as id,
-        user_id,
-        customer_id,
-        source_session_id,
-        event_count,
-        page_view_count,
-        product_view_count,
-        add_to_cart_count,
-        purchase_event_count,
-        duration_seconds,
-        (
-            duration_seconds > 10
-            or has_key_event
-            or coalesce(nullif(page_view_count, 0), product_view_count) >= 2
-        ) as is_engaged,
-        duration_seconds > 12 * 3600 as is_long,
-        device_type,
-        event_category,
-        product_category,
-        channel,
-        utm_source,
-        utm_medium,
-        utm_campaign,
-        referrer_host,
-        landing_page,
-        session_date,
-        started_at,
-        ended_at
-    from with_channels
+        sessions.id,
+        sessions.user_id,
+        sessions.customer_id,
+        sessions.source_session_id,
+        sessions.event_count,
+        sessions.page_view_count,
+        sessions.product_view_count,
+        sessions.add_to_cart_count,
+        sessions.purchase_event_count,
+        sessions.duration_seconds,
+        sessions.is_engaged,
+        sessions.is_long,
+        sessions.device_type,
+        sessions.event_category,
+        sessions.product_category,
+        channels.channel,
+        sessions.utm_source,
+        sessions.utm_medium,
+        sessions.utm_campaign,
+        sessions.referrer_host,
+        sessions.landing_page,
+        sessions.session_date,
+        sessions.started_at,
+        sessions.ended_at
+    from sessions
+    inner join channels on sessions.sources = channels.sources
 
 )
 

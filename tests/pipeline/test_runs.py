@@ -179,15 +179,30 @@ def test_incidents_leave_the_same_rows_as_an_undisturbed_run(undisturbed: Wareho
         assert found[table] == rows, table
 
 
-def test_as_of_a_past_day_is_refused_over_a_later_release_unless_accepted(
-    undisturbed: Warehouse, tmp_path: Path
-) -> None:
-    """Two runs."""
+def test_past_days_rollback_and_backfill(undisturbed: Warehouse, tmp_path: Path) -> None:
+    """Three runs: a past as-of date is refused over a later release, published when accepted; and back again."""
     warehouse = Warehouse(tmp_path / "home")
     shutil.copytree(undisturbed.home, warehouse.home, symlinks=True)
+    as_of = "select distinct as_of_date::varchar from marts.data_as_of where user_id = 'corner_cafe'"
+
     output = warehouse.run("run", "--as-of", "2024-06-15", expect=1)
     assert "as_of_back" in output
-    assert warehouse.rows("select max(as_of_date) from marts.data_as_of")[0][0].isoformat() == "2024-06-30"
+    assert warehouse.rows(as_of) == [("2024-06-30",)]
+
     warehouse.run("run", "--as-of", "2024-06-15", "--accept-release")
-    assert warehouse.rows("select distinct as_of_date::varchar from marts.data_as_of") == [("2024-06-15",)]
+    assert warehouse.rows(as_of) == [("2024-06-15",)]
     assert warehouse.rows("select max(date)::varchar from marts.behavioral_analytics") == [("2024-06-15",)]
+
+    warehouse.run("rollback")
+    assert warehouse.rows(as_of) == [("2024-06-30",)]
+    copy = tmp_path / "elsewhere"
+    warehouse.run("publish", "--to", str(copy))
+    with duckdb.connect(copy / "analytics.duckdb", read_only=True) as con:
+        copied = con.execute("select count(*) from marts.customer_behavior_events").fetchall()
+    assert copied == warehouse.rows("select count(*) from marts.customer_behavior_events")
+
+    output = warehouse.run("backfill", "--from", "2024-03-01", "--to", "2024-03-31")
+    assert "touched dates only" in output
+    assert {table: rows == undisturbed.marts()[table] for table, rows in warehouse.marts().items()} == dict.fromkeys(
+        undisturbed.marts(), True
+    )

@@ -1,0 +1,194 @@
+"""Dagster's view: definitions load without side effects, the graph is the one we mean, parameters are pure functions."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from orchestration.home import Home, WarehouseBusyError, exclusive, incremental_checksum, project_checksum
+from orchestration.parameters import Parameters, State, reason_to_build, reason_to_refresh
+from orchestration.sensors import fingerprint
+
+PROJECT_DIR = Path(__file__).parents[2]
+
+WITHOUT_NETWORK = """
+import socket
+
+def refuse(*arguments, **options):
+    raise AssertionError("a socket was opened")
+
+socket.socket.connect = refuse
+socket.create_connection = refuse
+from orchestration.definitions import defs
+defs.resolve_job_def("daily")
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def prepared() -> None:
+    """Make dbt's manifest, which definitions read."""
+    subprocess.run([Path(sys.executable).parent / "warehouse", "init", "--quiet"], check=True)
+
+
+def test_definitions_load_with_sockets_blocked_and_write_nothing(tmp_path: Path) -> None:
+    environment = os.environ | {"WAREHOUSE_HOME": str(tmp_path / "home"), "DAGSTER_HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", WITHOUT_NETWORK], env=environment, check=True)
+    assert not (tmp_path / "home").exists()
+
+
+def test_the_asset_graph_is_the_one_we_mean() -> None:
+    """Every mart stands between the load and the release; nothing is loaded or published beside them."""
+    from orchestration.definitions import defs
+
+    graph = defs.resolve_asset_graph()
+    keys = {key.to_user_string(): graph.get(key) for key in graph.get_all_asset_keys()}
+    loaded = {key for key, node in keys.items() if key.startswith("raw/") and node.is_materializable}
+    assert loaded == {
+        f"raw/{table}"
+        for table in (
+            "events",
+            "customers",
+            "organizations",
+            "load_ledger",
+            "rejected_rows",
+            "tenant_loads",
+            "recompute_requests",
+        )
+    }
+    marts = {path.stem for path in (PROJECT_DIR / "models" / "marts").rglob("*.sql")}
+    published = {key.to_user_string() for key in keys["release"].parent_keys}
+    assert {f"marts/{mart}" for mart in marts - {"customer_contacts"}} <= published
+    upstream_of_sessions = {key.to_user_string() for key in keys["marts/sessions"].parent_keys}
+    assert upstream_of_sessions == {"intermediate/int_sessions", "intermediate/int_session_channels"}
+    checks = {(check.asset_key.to_user_string(), check.name) for check in graph.asset_check_keys}
+    assert {(f"raw/{feed}", "gate_1") for feed in ("events", "customers", "organizations")} <= checks
+    assert ("release", "gate_3") in checks
+    assert ("marts/orders", "orders_balance") in checks
+
+
+def test_schedule_and_sensor_start_the_one_job() -> None:
+    from orchestration.definitions import defs
+
+    repository = defs.get_repository_def()
+    schedule = repository.get_schedule_def("every_morning")
+    assert schedule.cron_schedule == "0 3 * * *"
+    assert schedule.job_name == repository.get_sensor_def("new_raw_files").job_name == "daily"
+    assert defs.executor is dg.in_process_executor
+
+
+def test_run_parameters_become_dbt_arguments() -> None:
+    assert Parameters().dbt_arguments(full_refresh=False) == ["build", "--exclude-resource-type", "unit_test"]
+    arguments = Parameters(as_of_date=date(2024, 2, 29)).dbt_arguments(full_refresh=True)
+    assert arguments[3:] == ["--full-refresh", "--vars", '{"as_of_date": "2024-02-29"}']
+    wishes = Parameters(date(2024, 2, 29), accept_release=True).run_config()["resources"]["wishes"]["config"]
+    assert wishes == {"as_of_date": "2024-02-29", "full_refresh": False, "accept_release": True}
+
+
+QUIET = State(0, 0, built_checksum="a", current_checksum="a", was_as_of_given=False)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "state", "reason"),
+    [
+        (Parameters(), QUIET, None),
+        (Parameters(), State(0, 0, None, "a", was_as_of_given=False), "nothing is published yet"),
+        (Parameters(), State(2, 0, "a", "a", was_as_of_given=False), "2 loaded files"),
+        (Parameters(), State(0, 1, "a", "a", was_as_of_given=False), "1 requests"),
+        (Parameters(), State(0, 0, "a", "b", was_as_of_given=False), "changed"),
+        (Parameters(), State(0, 0, "a", "a", was_as_of_given=True), "given by hand"),
+        (Parameters(as_of_date=date(2024, 1, 1)), QUIET, "2024-01-01"),
+        (Parameters(full_refresh=True), QUIET, "full refresh"),
+        (Parameters(accept_release=True), QUIET, "accepted"),
+    ],
+)
+def test_a_run_builds_only_for_a_reason(parameters: Parameters, state: State, reason: str | None) -> None:
+    found = reason_to_build(parameters, state)
+    assert found is None if reason is None else reason in (found or "")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "built", "refreshes"),
+    [
+        (Parameters(), "a", False),
+        (Parameters(), None, True),
+        (Parameters(), "b", True),
+        (Parameters(full_refresh=True), "a", True),
+    ],
+)
+def test_event_level_models_are_rebuilt_whole_when_their_code_changed(
+    parameters: Parameters,
+    built: str | None,
+    refreshes: bool,  # noqa: FBT001 - a parametrized case
+) -> None:
+    assert (reason_to_refresh(parameters, built_checksum=built, current_checksum="a") is not None) is refreshes
+
+
+def test_incremental_checksum_follows_what_incremental_models_read(manifest: dict) -> None:
+    before = incremental_checksum(manifest)
+    key = "model.customer_warehouse."
+
+    def after_change_of(name: str) -> str:
+        node = manifest["nodes"][name]
+        original, node["checksum"] = node["checksum"], {"name": "sha256", "checksum": "changed"}
+        changed = incremental_checksum(manifest)
+        node["checksum"] = original
+        return changed
+
+    assert after_change_of(f"{key}int_sessions") != before
+    assert after_change_of(f"{key}stg_events") != before
+    assert after_change_of("seed.customer_warehouse.event_types") != before
+    assert after_change_of(f"{key}customer_rfm") == before
+    assert after_change_of("seed.customer_warehouse.rfm_grid") == before
+    macro = manifest["macros"]["macro.customer_warehouse.default__get_incremental_replace_dates_sql"]
+    macro["macro_sql"] += " "
+    assert incremental_checksum(manifest) != before
+
+
+def test_project_checksum_follows_every_file_that_dbt_reads(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "a.sql").write_text("select 1")
+    before = project_checksum(tmp_path)
+    (tmp_path / "models" / "a.sql").write_text("select 2")
+    assert project_checksum(tmp_path) != before
+
+
+def test_a_raw_file_that_is_still_written_to_starts_no_run(tmp_path: Path) -> None:
+    file = tmp_path / "events" / "today.csv"
+    file.parent.mkdir()
+    file.write_text("a")
+    written = file.stat().st_mtime
+    assert fingerprint(tmp_path, written + 10) is None
+    settled = fingerprint(tmp_path, written + 60)
+    assert settled == fingerprint(tmp_path, written + 90)
+    file.write_text("ab")
+    os.utime(file, (written, written))
+    assert fingerprint(tmp_path, written + 60) != settled
+
+
+def test_the_second_run_is_told_who_holds_the_warehouse(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    hold = (
+        "import sys, pathlib; from orchestration.home import Home, exclusive\n"
+        "with exclusive(Home(pathlib.Path(sys.argv[1])), 'warehouse run'): print('held', flush=True); input()"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", hold, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout
+    assert holder.stdin
+    holder.stdout.readline()
+    with (
+        pytest.raises(WarehouseBusyError, match=rf"`warehouse run` \(process {holder.pid}\) since"),
+        exclusive(home, "second"),
+    ):
+        pass
+    holder.stdin.close()
+    holder.wait()
+    with exclusive(home, "third"):
+        pass

@@ -1,4 +1,4 @@
-"""Dagster's view: definitions load without side effects, the graph is the one we mean, parameters are pure functions."""
+"""Dagster's view: definitions load without side effects, the graph is as we mean it, parameters are pure functions."""
 
 from __future__ import annotations
 

@@ -562,7 +562,7 @@ def test_gate_results_become_data_docs(house: House, tmp_path: Path) -> None:
     """The pages lie where they are asked for."""
     house.publish()
     house.publish(docs_dir=tmp_path / "docs")
-    assert (tmp_path / "docs" / "html" / "index.html").is_file()
+    assert (tmp_path / "docs" / "index.html").is_file()
 
 
 def test_crash_before_the_swap_is_cleared_away(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

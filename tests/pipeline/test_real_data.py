@@ -203,7 +203,7 @@ def test_cdnow(cdnow: Warehouse) -> None:
 def test_online_retail(online_retail: Warehouse) -> None:
     assert online_retail.rows("select rejected_count, kept_count from marts.load_ledger") == [(135_080, 406_829)]
     assert online_retail.rows("select rule, count(*) from marts.rejected_events group by rule") == [
-        ("customer_id_missing", 135_080)
+        ("missing_customer_id", 135_080)
     ]
     assert online_retail.rows("select count(*) from marts.customers") == [(4372,)]
     assert online_retail.rows("select count(*) from marts.customer_rfm") == [(4339,)]

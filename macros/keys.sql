@@ -1,6 +1,6 @@
 {#-
     A UUID that is a function of the natural key. Each part carries its length, so that ('ab', 'c') and ('a', 'bc') differ, and a
-    null part differs from an empty one. The load step keys events by the same formula (orchestration/load.py, uuid_sql).
+    null part differs from an empty one. The load step keys events by the same formula (orchestration/load/sql.py, uuid_sql).
 -#}
 {% macro surrogate_uuid(parts) -%}
     {{ return(adapter.dispatch('surrogate_uuid')(parts)) }}

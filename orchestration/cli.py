@@ -112,7 +112,7 @@ def run_job(home: Home, parameters: Parameters) -> int:
 
 @main.command()
 @click.option("--quiet", is_flag=True, help="Say nothing.")
-def init(quiet: bool) -> None:  # noqa: FBT001 - click passes flags by name
+def init(*, quiet: bool) -> None:
     """Make WAREHOUSE_HOME, its empty raw tables and dbt's manifest. Other commands do it by themselves."""
     home = prepare()
     if not quiet:
@@ -123,11 +123,16 @@ def init(quiet: bool) -> None:  # noqa: FBT001 - click passes flags by name
 @click.option("--as-of", type=day, help="The tenant-local day that the marts speak of (default: see docs/metrics.md).")
 @click.option("--full-refresh", is_flag=True, help="Rebuild the event-level models from the raw tables.")
 @click.option("--accept-release", is_flag=True, help="Publish although gate 3 refuses; recorded in the release.")
-def run(as_of: datetime | None, full_refresh: bool, accept_release: bool) -> None:  # noqa: FBT001
+@click.option(
+    "--test-all-history", is_flag=True, help="Test event-level models over all dates, not the recomputed ones."
+)
+def run(as_of: datetime | None, *, full_refresh: bool, accept_release: bool, test_all_history: bool) -> None:
     """Load new raw files, build and test the marts, publish a release."""
     home = prepare()
     with exclusive(home, "warehouse run"):
-        code = run_job(home, Parameters(as_of.date() if as_of else None, full_refresh, accept_release))
+        code = run_job(
+            home, Parameters(as_of.date() if as_of else None, full_refresh, accept_release, test_all_history)
+        )
     sys.exit(code)
 
 

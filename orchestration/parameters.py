@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,15 +20,20 @@ class Parameters:
     """Rebuild the event-level models from the raw tables."""
     accept_release: bool = False
     """Publish although gate 3 refuses; recorded in the release."""
+    test_all_history: bool = False
+    """Test event-level models over all dates, not only the recomputed ones: the schedule does it on Sundays."""
 
     def dbt_arguments(self, *, full_refresh: bool) -> list[str]:
         """Return the dbt command of the run; unit tests are CI's, not production's."""
         arguments = ["build", "--exclude-resource-type", "unit_test"]
         if full_refresh:
             arguments.append("--full-refresh")
+        variables: dict[str, str | bool] = {}
         if self.as_of_date:
-            arguments += ["--vars", f'{{"as_of_date": "{self.as_of_date:%Y-%m-%d}"}}']
-        return arguments
+            variables["as_of_date"] = self.as_of_date.isoformat()
+        if self.test_all_history:
+            variables["test_all_history"] = True
+        return [*arguments, "--vars", json.dumps(variables)] if variables else arguments
 
     def run_config(self) -> dict[str, Any]:
         """Return Dagster's run configuration for these wishes."""
@@ -38,6 +44,7 @@ class Parameters:
                         "as_of_date": self.as_of_date.isoformat() if self.as_of_date else "",
                         "full_refresh": self.full_refresh,
                         "accept_release": self.accept_release,
+                        "test_all_history": self.test_all_history,
                     }
                 }
             }
@@ -68,6 +75,7 @@ def reason_to_build(parameters: Parameters, state: State) -> str | None:
         (state.was_as_of_given, "the last build was for an as-of date given by hand"),
         (parameters.full_refresh, "a full refresh is asked for"),
         (parameters.accept_release, "a refused release is accepted"),
+        (parameters.test_all_history, "all history is to be tested"),
     )
     return next((reason for holds, reason in reasons if holds), None)
 

@@ -36,9 +36,10 @@ class Wishes(dg.ConfigurableResource):
     as_of_date: str = ""
     full_refresh: bool = False
     accept_release: bool = False
+    test_all_history: bool = False
 
     @property
     def parameters(self) -> Parameters:
         """Return the wishes as typed parameters."""
         day = date.fromisoformat(self.as_of_date) if self.as_of_date else None
-        return Parameters(day, self.full_refresh, self.accept_release)
+        return Parameters(day, self.full_refresh, self.accept_release, self.test_all_history)

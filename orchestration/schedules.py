@@ -6,16 +6,24 @@ import os
 
 import dagster as dg
 
+from orchestration.parameters import Parameters
+
+SUNDAY = 6
+
 daily_job = dg.define_asset_job(
     "daily",
     selection=dg.AssetSelection.all(),
     description="Load new raw files, build and test the models, publish. Stops after the load when nothing is new.",
 )
 
-daily_schedule = dg.ScheduleDefinition(
+
+@dg.schedule(
     name="every_morning",
     job=daily_job,
     cron_schedule=f"0 {int(os.environ.get('WAREHOUSE_SCHEDULE_HOUR', '3'))} * * *",
     execution_timezone=os.environ.get("WAREHOUSE_SCHEDULE_TIMEZONE", "UTC"),
-    default_status=dg.DefaultScheduleStatus.STOPPED,
 )
+def daily_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """Run every morning; on Sundays the tests of event-level models read all history."""
+    is_sunday = context.scheduled_execution_time.weekday() == SUNDAY
+    return dg.RunRequest(run_config=Parameters(test_all_history=is_sunday).run_config())

@@ -148,6 +148,10 @@ VIOLATIONS: dict[str, list[str]] = {
         "delete from marts.order_lines where event_id = (select min(event_id) from marts.order_lines)",
         "update marts.order_lines set event_id = '00000000-0000-0000-0000-000000000000' where line_number = 0",
     ],
+    "customers_are_at_risk_before_they_churn": [
+        "update seeds.tenant_settings set value = '180' where setting = 'at_risk_days'",
+    ],
+    "no_date_is_stray": ["update marts.data_as_of set stray_from_date = '2031-01-01' where user_id = 'shop'"],
     "orders_add_up_to_customer_daily": [
         "delete from marts.orders where is_unmatched_refund",
         "update marts.orders set net_amount = net_amount + 1 where customer_id = 'customer-03'",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -87,7 +87,22 @@ def test_run_parameters_become_dbt_arguments() -> None:
     arguments = Parameters(as_of_date=date(2024, 2, 29)).dbt_arguments(full_refresh=True)
     assert arguments[3:] == ["--full-refresh", "--vars", '{"as_of_date": "2024-02-29"}']
     wishes = Parameters(date(2024, 2, 29), accept_release=True).run_config()["resources"]["wishes"]["config"]
-    assert wishes == {"as_of_date": "2024-02-29", "full_refresh": False, "accept_release": True}
+    assert wishes == {
+        "as_of_date": "2024-02-29",
+        "full_refresh": False,
+        "accept_release": True,
+        "test_all_history": False,
+    }
+
+
+@pytest.mark.parametrize(("day", "tests_all_history"), [(21, False), (22, True), (23, False)])
+def test_sunday_mornings_test_all_history(day: int, tests_all_history: bool) -> None:  # noqa: FBT001 - a parametrized case
+    from orchestration.definitions import defs
+
+    schedule = defs.get_repository_def().get_schedule_def("every_morning")
+    with dg.build_schedule_context(scheduled_execution_time=datetime(2026, 11, day, 3, tzinfo=UTC)) as context:
+        request = schedule.evaluate_tick(context).run_requests[0]
+    assert request.run_config["resources"]["wishes"]["config"]["test_all_history"] is tests_all_history
 
 
 QUIET = State(0, 0, built_checksum="a", current_checksum="a", was_as_of_given=False)
@@ -105,6 +120,7 @@ QUIET = State(0, 0, built_checksum="a", current_checksum="a", was_as_of_given=Fa
         (Parameters(as_of_date=date(2024, 1, 1)), QUIET, "2024-01-01"),
         (Parameters(full_refresh=True), QUIET, "full refresh"),
         (Parameters(accept_release=True), QUIET, "accepted"),
+        (Parameters(test_all_history=True), QUIET, "all history"),
     ],
 )
 def test_a_run_builds_only_for_a_reason(parameters: Parameters, state: State, reason: str | None) -> None:

@@ -12,6 +12,7 @@ import duckdb
 import pytest
 
 from orchestration import load
+from orchestration.load import files, loading, reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,6 +74,15 @@ class Warehouse:
             select row_count, kept_count, rejected_count, duplicate_count, conflict_count, missing_line_count
             from raw.load_ledger where path = '{path}' order by file_id desc limit 1
         """)[0]
+
+    def pending(self) -> list[int]:
+        """Return the loads that wait to be published."""
+        return self.values("select distinct load_id from raw.load_ledger where state = 'pending' order by load_id")
+
+    def publish(self) -> None:
+        """Mark what waits as published, as the publish step does."""
+        for table in ("raw.load_ledger", "raw.recompute_requests"):
+            self.con.execute(f"update {table} set state = 'published' where state = 'pending'")
 
     def rejects(self) -> list[tuple[int, str]]:
         """Return (record number, rule) of every rejected row."""
@@ -289,7 +299,8 @@ def test_jsonl_bad_lines_are_rejected_by_line_number(warehouse: Warehouse) -> No
 
 
 def test_jsonl_lines_longer_than_a_block_are_whole(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load, "BLOCK_BYTES", 64)
+    monkeypatch.setattr(files, "BLOCK_BYTES", 64)
+    monkeypatch.setattr(reading, "BLOCK_BYTES", 64)
     warehouse.write("events/a.jsonl", [event(id=str(n), product_name="é" * 10 * n) for n in range(20)])
     warehouse.run()
     found = warehouse.rows("select length(product_name), record_number from raw.events order by 2")
@@ -579,9 +590,9 @@ def test_columns_that_have_no_place_are_named(warehouse: Warehouse) -> None:
 
 def test_known_file_is_neither_read_nor_loaded_again(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     warehouse.write("events/a.jsonl", [event()])
-    assert warehouse.run().anything_new
-    load.mark_published(warehouse.con, load.pending_loads(warehouse.con))
-    monkeypatch.setattr(load, "_fingerprinted", lambda _file: pytest.fail("a known file was read"))
+    warehouse.run()
+    warehouse.publish()
+    monkeypatch.setattr(loading, "fingerprinted", lambda _file: pytest.fail("a known file was read"))
     report = warehouse.run()
     assert report == load.LoadReport()
     assert warehouse.values("select count(*) from raw.load_ledger") == [1]
@@ -600,9 +611,9 @@ def test_same_content_under_another_name_is_skipped_and_remembered(
         ("events/b.jsonl", "skipped", "same content as events/a.jsonl"),
         ("events/a.jsonl", "pending", None),
     ]
-    assert report.load_ids == ()
+    assert [row.state for row in report.files] == ["skipped"]
     assert warehouse.values("select count(*) from raw.events") == [1]
-    monkeypatch.setattr(load, "_fingerprinted", lambda _file: pytest.fail("a skipped file was read"))
+    monkeypatch.setattr(loading, "fingerprinted", lambda _file: pytest.fail("a skipped file was read"))
     warehouse.run()
 
 
@@ -654,7 +665,7 @@ def test_unknown_feeds_and_formats_are_named(warehouse: Warehouse) -> None:
     warehouse.write("stray.csv", "x")
     report = warehouse.run()
     assert [warning.split(":")[0] for warning in report.warnings] == ["ad_clicks", "events/a.xlsx", "stray.csv"]
-    assert not report.anything_new
+    assert not report.files
 
 
 def test_links_are_followed_once_and_dead_ones_named(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -828,7 +839,7 @@ def snapshot(warehouse: Warehouse) -> dict[str, list[tuple]]:
     return {table: warehouse.rows(f"from {table} order by all") for table in load.TABLES}
 
 
-@pytest.mark.parametrize("step", ["_set_duplicates_aside", "_write_tenant_loads", "_judge", "_write_ledger"])
+@pytest.mark.parametrize("step", ["set_duplicates_aside", "write_tenant_loads", "judge", "write_ledger"])
 def test_crash_leaves_nothing_and_the_next_run_loads_all(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -837,7 +848,7 @@ def test_crash_leaves_nothing_and_the_next_run_loads_all(
     before = snapshot(warehouse)
     warehouse.write("events/b.jsonl", [*good_events(4), event(created_at="bad")])
     with monkeypatch.context() as patch:
-        patch.setattr(load, step, crash)
+        patch.setattr(loading, step, crash)
         with pytest.raises(KeyboardInterrupt):
             warehouse.run()
     assert snapshot(warehouse) == before
@@ -852,7 +863,7 @@ def crash(*_: object) -> None:
 
 def test_books_that_do_not_balance_stop_the_load(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     warehouse.write("events/a.jsonl", good_events(2))
-    monkeypatch.setattr(load, "_quarantine", lambda *_: {1: 1})
+    monkeypatch.setattr(loading, "quarantine", lambda *_: {1: 1})
     with pytest.raises(load.LoadError, match=re.escape("2 rows in the file")):
         warehouse.run()
     assert warehouse.values("select count(*) from raw.events") == [0]
@@ -864,12 +875,13 @@ def test_books_that_do_not_balance_stop_the_load(warehouse: Warehouse, monkeypat
 def test_load_is_pending_until_published(warehouse: Warehouse) -> None:
     warehouse.write("events/a.jsonl", [event()])
     warehouse.write("customers/a.jsonl", [{"customer_id": "c1"}])
-    assert warehouse.run().load_ids == (1, 2)
-    assert warehouse.run().anything_new, "a crash between load and publish must not lose the loads"
-    load.mark_published(warehouse.con, [1])
-    assert load.pending_loads(warehouse.con) == [2]
-    load.mark_published(warehouse.con, [2])
-    assert not warehouse.run().anything_new
+    warehouse.run()
+    assert warehouse.pending() == [1, 2]
+    warehouse.run()
+    assert warehouse.pending() == [1, 2], "a crash between load and publish must not lose the loads"
+    warehouse.publish()
+    warehouse.run()
+    assert warehouse.pending() == []
 
 
 def test_progress_is_told(warehouse: Warehouse) -> None:
@@ -894,7 +906,6 @@ def test_accepted_file_is_loaded_and_the_verdict_recorded(warehouse: Warehouse) 
     warehouse.write("events/bad.jsonl", MOSTLY_BAD)
     warehouse.run()
     report = load.accept(warehouse.con, warehouse.raw, "events/bad.jsonl", **warehouse.at_this_run())
-    assert report.anything_new
     assert [row.state for row in report.files] == ["pending"]
     assert report.files[0].reason.startswith("accepted by hand in spite of: events/bad.jsonl: 2 of 3 rows")
     assert warehouse.counts("events/bad.jsonl") == (3, 1, 2, 0, 0, 0)
@@ -934,9 +945,9 @@ def test_replace_withdraws_the_former_versions_and_promotes_duplicates(warehouse
     warehouse.write("events/b.jsonl", [event(id="1", os="b", created_at="2026-11-10"), event(id="9")])
     warehouse.write("events/c.jsonl", [event(id="1", os="b", created_at="2026-11-10")])
     warehouse.run()
-    load.mark_published(warehouse.con, [1, 2])
+    warehouse.publish()
     warehouse.write("events/a.jsonl", [event(id="2", os="corrected"), event(id="3", user_id="t2")])
-    report = load.replace(warehouse.con, warehouse.raw, "events/a.jsonl", **warehouse.at_this_run())
+    load.replace(warehouse.con, warehouse.raw, "events/a.jsonl", **warehouse.at_this_run())
 
     assert warehouse.rows("select source_event_id, os from raw.events order by all") == [
         ("1", "b"),
@@ -965,9 +976,7 @@ def test_replace_withdraws_the_former_versions_and_promotes_duplicates(warehouse
         (3, "default", 1),
         (3, "t2", 1),
     ]
-    assert report.anything_new
-    load.mark_published(warehouse.con, load.pending_loads(warehouse.con), load.pending_requests(warehouse.con))
-    assert not warehouse.run().anything_new
+    assert warehouse.pending() == [3]
 
 
 def test_replace_that_is_refused_changes_nothing(warehouse: Warehouse) -> None:

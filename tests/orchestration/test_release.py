@@ -14,25 +14,21 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from orchestration import release as releases
 from orchestration.release import (
     GateRefused,
-    Mart,
-    MonthFile,
     Release,
     ReleaseError,
     ReleaseReport,
     current_release,
     list_releases,
-    plan_months,
-    public_marts,
     publish,
     publish_to,
+    publishing,
     read_release,
-    restricted_models,
     rollback,
-    touched_months,
 )
+from orchestration.release.planning import plan_months, public_marts, restricted_models, touched_months
+from orchestration.release.records import Mart, MonthFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -436,7 +432,7 @@ def test_files_are_copied_where_links_are_impossible(house: House, monkeypatch: 
         raise OSError
 
     first = house.publish()
-    monkeypatch.setattr(releases.Path, "hardlink_to", fail)
+    monkeypatch.setattr("pathlib.Path.hardlink_to", fail)
     second = house.publish()
     files = [file_of(report, "order_lines", "2026-01") for report in (first, second)]
     assert files[0].stat().st_ino != files[1].stat().st_ino
@@ -576,7 +572,7 @@ def test_crash_before_the_swap_is_cleared_away(house: House, monkeypatch: pytest
     assert list_releases(house.home) == [last.release]
 
     with monkeypatch.context() as patch:
-        patch.setattr(releases, "_point_current", _crash)
+        patch.setattr(publishing, "point_current", _crash)
         with pytest.raises(KeyboardInterrupt):
             house.publish()
     assert current_release(house.home) == last.release
@@ -593,7 +589,7 @@ def test_crash_after_the_swap_does_the_same_dates_again(house: House, monkeypatc
     house.execute("insert into raw.load_ledger values (3, 'pending')")
     house.touch("2026-02-03")
     with monkeypatch.context() as patch:
-        patch.setattr(releases, "_mark_published", _crash)
+        patch.setattr(publishing, "_mark_published", _crash)
         with pytest.raises(KeyboardInterrupt):
             house.publish()
     assert house.execute("select state from raw.load_ledger where file_id = 3") == [("pending",)]

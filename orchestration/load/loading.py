@@ -1,0 +1,229 @@
+"""Loading: the new files of a feed come in by one transaction, without those that are refused."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import replace as changed
+from datetime import UTC
+from typing import TYPE_CHECKING
+
+from orchestration.load.duplicates import (
+    count_missing_lines,
+    find_event_duplicates,
+    find_version_duplicates,
+    number_identical_lines,
+    set_duplicates_aside,
+)
+from orchestration.load.feeds import FEEDS
+from orchestration.load.files import find_files, fingerprinted
+from orchestration.load.gate import judge
+from orchestration.load.reading import drop_temporary_tables, read_files, without_files
+from orchestration.load.records import (
+    LIVE,
+    Counts,
+    Job,
+    Load,
+    LoadReport,
+    Refusal,
+    RefusedError,
+    ledger_rows,
+    silent,
+    write_ledger,
+    write_tenant_loads,
+)
+from orchestration.load.rows import insert_rows, kept_sql, quarantine
+from orchestration.load.sql import by_file, scalar, transaction
+from orchestration.load.tables import create_raw_tables
+from orchestration.load.withdrawal import live_versions, withdraw_files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from duckdb import DuckDBPyConnection as Connection
+
+    from orchestration.load.feeds import Feed
+    from orchestration.load.files import RawFile
+    from orchestration.load.reading import Reading
+    from orchestration.load.records import LedgerRow
+    from orchestration.quality.suites import GateResult
+
+
+def load_new_files(  # noqa: PLR0913
+    con: Connection,
+    raw_dir: Path,
+    *,
+    run_id: str,
+    loaded_at: datetime,
+    known_event_types: Collection[str] = (),
+    docs_dir: Path | None = None,
+    on_progress: Callable[[str], None] = silent,
+) -> LoadReport:
+    """Load every file under `raw_dir` that is new, and report what became of each.
+
+    Args:
+        con: the only connection to the working warehouse; its TimeZone is set to UTC.
+        raw_dir: folder with one folder per feed.
+        run_id: recorded with every file.
+        loaded_at: the run's time; taken as UTC when it has no zone.
+        known_event_types: gate 1 warns about others; empty: all are fine.
+        docs_dir: where gate 1 writes its Data Docs; None: nowhere.
+        on_progress: told what was done, one sentence at a time.
+
+    A file that cannot be read or that gate 1 refuses becomes a ledger row and a reason, never an
+    exception. Each feed commits by itself.
+
+    """
+    types = frozenset(known_event_types)
+    job = prepared(con, Job(run_id, loaded_at, types, docs_dir, on_progress))
+    files, warnings = find_files(raw_dir)
+    report = LoadReport(warnings=tuple(warnings))
+    for feed in FEEDS.values():
+        if new := _new_files(con, [file for file in files if file.feed == feed.name]):
+            report = _joined(report, load_feed(con, feed, new, job))
+    return report
+
+
+def prepared(con: Connection, job: Job) -> Job:
+    """Make the connection and tables ready for a job and bring its time to UTC without a zone."""
+    con.execute("set TimeZone = 'UTC'")
+    create_raw_tables(con)
+    if job.loaded_at.tzinfo is None:
+        return job
+    return changed(job, loaded_at=job.loaded_at.astimezone(UTC).replace(tzinfo=None))
+
+
+def _joined(left: LoadReport, right: LoadReport) -> LoadReport:
+    return LoadReport(left.files + right.files, left.warnings + right.warnings, left.gates | right.gates)
+
+
+def _new_files(con: Connection, files: Sequence[RawFile]) -> list[RawFile]:
+    """Return the files whose path, size and time the ledger does not know, with their checksums."""
+    known = set(
+        con.execute("""
+            select path, size_bytes, modified_at from raw.load_ledger where state <> 'withdrawn'
+        """).fetchall()
+    )
+    new = [file for file in files if file.identity not in known]
+    first_id = scalar(con, "select coalesce(max(file_id), 0) + 1 from raw.load_ledger")
+    return [changed(fingerprinted(f), file_id=i) for i, f in enumerate(new, start=first_id)]
+
+
+def load_feed(con: Connection, feed: Feed, files: Sequence[RawFile], job: Job) -> LoadReport:
+    """Load the new files of one feed in one transaction, without those that are refused."""
+    started = time.monotonic()
+    load_id = scalar(con, "select coalesce(max(load_id), 0) + 1 from raw.load_ledger")
+    fresh, copies = _without_known_content(con, feed, files, job.replaced)
+    reading = read_files(con, feed, fresh)
+    load = Load(load_id, job, tuple(fresh), tuple(copies))
+    try:
+        rows, gate = _commit(con, feed, load, reading)
+    finally:
+        drop_temporary_tables(con, reading)
+    _tell(feed, rows, job, time.monotonic() - started)
+    warnings = (*reading.warnings, *(gate.warnings if gate else ()), *_missing_warnings(rows))
+    return LoadReport(tuple(rows), warnings, {feed.name: gate} if gate else {})
+
+
+def _without_known_content(
+    con: Connection, feed: Feed, files: Sequence[RawFile], replaced: str
+) -> tuple[list[RawFile], list[tuple[RawFile, str]]]:
+    """Part files with new content from copies; a copy comes with the path that was loaded."""
+    paths = dict(
+        con.execute(
+            f"select sha256, path from raw.load_ledger where {LIVE} and feed = $feed and path <> $replaced",
+            {"feed": feed.name, "replaced": replaced},
+        ).fetchall()
+    )
+    fresh, copies = [], []
+    for file in files:
+        if file.sha256 and file.sha256 in paths:
+            copies.append((file, paths[file.sha256]))
+        else:
+            paths[file.sha256] = file.path
+            fresh.append(file)
+    return fresh, copies
+
+
+def _commit(con: Connection, feed: Feed, load: Load, reading: Reading) -> tuple[list[LedgerRow], GateResult | None]:
+    """Attempt a load until no further file is refused, and commit that attempt."""
+    refused = {path: Refusal(reason) for path, reason in reading.problems.items()}
+    while True:
+        sources = (without_files(source, refused) for source in reading.sources)
+        attempt = changed(load, sources=tuple(source for source in sources if source.files))
+        try:
+            with transaction(con):
+                return _attempt(con, feed, attempt, reading, refused)
+        except RefusedError as error:
+            refused |= error.refusals
+
+
+def _attempt(
+    con: Connection,
+    feed: Feed,
+    load: Load,
+    reading: Reading,
+    refused: dict[str, Refusal],
+) -> tuple[list[LedgerRow], GateResult | None]:
+    """Bring a load in and let gate 1 judge it; raise RefusedError when it refuses more files."""
+    if load.job.replaced and (load.files or load.copies):
+        versions = live_versions(con, load.job.replaced)
+        withdraw_files(con, feed, versions, load.job, f"replaced: {load.job.replaced}")
+    counts = _insert(con, feed, load, reading) if load.files else Counts()
+    gate = judge(con, feed, load, counts, refused) if load.fresh else None
+    if gate and not load.job.accepted_because:
+        more = {
+            file.path: Refusal(gate.refused[file.path], counts.rejected.get(file.file_id, 0))
+            for file in load.files
+            if file.path in gate.refused
+        }
+        if more:
+            raise RefusedError(more)
+    rows = ledger_rows(load, reading, counts, refused)
+    write_ledger(con, rows)
+    return rows, gate
+
+
+def _insert(con: Connection, feed: Feed, load: Load, reading: Reading) -> Counts:
+    """Bring the rows of a load into the feed's table, its rejects and duplicates to their places."""
+    insert_rows(con, feed, load)
+    rejected = quarantine(con, feed, load, reading)
+    if feed.is_dimension:
+        find_version_duplicates(con, feed, load)
+    else:
+        number_identical_lines(con, load.load_id)
+        find_event_duplicates(con, load.load_id)
+    missing = {file.file_id: count_missing_lines(con, feed, file) for file in load.files}
+    duplicates = "select file_id, count(*) from load_duplicates"
+    duplicate = by_file(con, f"{duplicates} group by file_id")
+    conflict = by_file(con, f"{duplicates} where is_conflict group by file_id")
+    set_duplicates_aside(con, feed)
+    kept = by_file(con, kept_sql(feed, load.load_id))
+    counts = Counts(reading.row_counts, kept, rejected, duplicate, conflict, missing)
+    counts.check(load.files)
+    write_tenant_loads(con, feed, load.load_id, load.job.loaded_at)
+    return counts
+
+
+def _missing_warnings(rows: Iterable[LedgerRow]) -> list[str]:
+    return [
+        f"{row.path}: {row.missing_line_count:,} lines of its former version are not in it any"
+        f" more; their rows stay: `warehouse load replace {row.path}` withdraws them"
+        for row in rows
+        if row.missing_line_count
+    ]
+
+
+def _tell(feed: Feed, rows: Sequence[LedgerRow], job: Job, seconds: float) -> None:
+    states = Counter(row.state for row in rows)
+    kept, rejected, duplicate = (
+        sum(getattr(row, f"{name}_count") for row in rows if row.state == "pending")
+        for name in ("kept", "rejected", "duplicate")
+    )
+    files = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+    job.on_progress(
+        f"{feed.name}: files {files}; rows {kept:,} kept, {rejected:,} rejected,"
+        f" {duplicate:,} duplicate ({seconds:.1f} s)"
+    )

@@ -1,0 +1,248 @@
+"""Typed rows: valid ones into the feed's table, the others into quarantine with the rule that they break."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from orchestration.load.feeds import Rule
+from orchestration.load.reading import extra_columns, parquet_sql, problem_with, without_files
+from orchestration.load.records import Refusal, RefusedError
+from orchestration.load.sql import by_file, identifier, literal, read_sql, uuid_sql
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from duckdb import DuckDBPyConnection as Connection
+
+    from orchestration.load.feeds import Column, Feed
+    from orchestration.load.reading import Reading, Source
+    from orchestration.load.records import Load
+
+FUTURE_TOLERANCE = timedelta(days=1)
+_UNREADABLE_LINE = Rule("unreadable_line", "the line's structure is broken", "false")
+
+
+def insert_rows(con: Connection, feed: Feed, load: Load) -> None:
+    """Insert the valid rows of all sources; raise RefusedError for files that break on the way."""
+    for source in load.sources:
+        try:
+            _insert_valid_rows(con, feed, source, load)
+        except duckdb.Error as error:
+            if source.format == "parquet" and (broken := _broken_parquet(source)):
+                refusals = {path: Refusal(reason) for path, reason in broken.items()}
+                raise RefusedError(refusals) from error
+            raise
+
+
+def _insert_valid_rows(con: Connection, feed: Feed, source: Source, load: Load) -> None:
+    name, key = _key_sql(feed, source)
+    broken = " or ".join(f"({c})" for c in _conditions(feed, load.job.loaded_at))
+    con.execute(f"""
+        insert into {feed.table} by name
+        select {key} as {name}, *, {load.load_id} as load_id
+        from (
+            select file_id, record_number, {_kept_columns(feed)}
+            from ({_typed_sql(feed, source, load.job.loaded_at)})
+            where ({broken}) is not true
+        )
+    """)
+
+
+def _broken_parquet(source: Source) -> dict[str, str]:
+    """Read each file alone, to its last value, and say which cannot be read.
+
+    A Parquet file's footer may be sound and a page within broken. The files are read over a
+    connection of their own, because the load's transaction is lost already.
+    """
+    reasons = {}
+    with duckdb.connect() as other:
+        for file in source.files:
+            try:
+                other.execute(f"select bit_xor(hash(t)) from {parquet_sql([file])} as t")
+            except duckdb.Error as error:
+                reasons[file.path] = problem_with(file, error)
+    return reasons
+
+
+def kept_sql(feed: Feed, load_id: int) -> str:
+    """Return SQL that counts the rows of a load in the feed's table by file id."""
+    return f"select file_id, count(*) from {feed.table} where load_id = {load_id} group by file_id"
+
+
+def quarantine(con: Connection, feed: Feed, load: Load, reading: Reading) -> dict[int, int]:
+    """Write the rejected rows of a load and return their number by file id.
+
+    Valid rows are counted first: files without a missing one are not read again.
+    """
+    con.execute(
+        "create or replace temp table load_rejects"
+        " (file_id integer, record_number bigint, rule integer, raw_text varchar)"
+    )
+    inserted = by_file(con, kept_sql(feed, load.load_id))
+    incomplete = {file.path for file in load.files if inserted.get(file.file_id, 0) < reading.row_counts[file.file_id]}
+    for source in load.sources:
+        complete = {file.path for file in source.files} - incomplete
+        if (part := without_files(source, complete)).files:
+            _insert_rejects(con, feed, part, load)
+    if not incomplete:
+        return {}
+    ids = ", ".join(str(file.file_id) for file in load.files)
+    con.execute(f"""
+        insert into load_rejects
+        select file_id, record_number, {len(feed.rules)}, raw_text
+        from broken_lines where file_id in ({ids})
+    """)
+    _write_rejects(con, feed, load)
+    return by_file(con, "select file_id, count(*) from load_rejects group by file_id")
+
+
+def _insert_rejects(con: Connection, feed: Feed, source: Source, load: Load) -> None:
+    """Quarantine the rows that break a rule, under the first rule that they break."""
+    conditions = _conditions(feed, load.job.loaded_at)
+    whens = " ".join(f"when {condition} then {i}" for i, condition in enumerate(conditions))
+    con.execute(f"""
+        insert into load_rejects
+        select file_id, record_number, rule, raw_text::varchar
+        from (
+            select file_id, record_number, raw_text, case {whens} end as rule
+            from ({_typed_sql(feed, source, load.job.loaded_at)})
+        )
+        where rule is not null
+    """)
+
+
+def _write_rejects(con: Connection, feed: Feed, load: Load) -> None:
+    rules = (*feed.rules, _UNREADABLE_LINE)
+    con.execute(
+        f"""
+        insert into raw.rejected_rows by name
+        with rules as (
+            select unnest($names) as name, unnest($details) as detail,
+                generate_subscripts($names, 1) - 1 as number
+        ), files as (select unnest($ids) as file_id, unnest($paths) as path)
+        select {literal(feed.name)} as feed, file_id, {load.load_id} as load_id, path,
+            record_number, name as rule, detail, {literal(load.job.loaded_at)} as rejected_at
+        from load_rejects
+        join rules on load_rejects.rule = rules.number
+        join files using (file_id)
+        """,
+        {
+            "names": [rule.name for rule in rules],
+            "details": [rule.detail for rule in rules],
+            "ids": [file.file_id for file in load.files],
+            "paths": [file.path for file in load.files],
+        },
+    )
+    con.execute("""
+        insert into restricted.rejected_texts by name
+        select file_id, record_number, raw_text from load_rejects
+    """)
+
+
+def _typed_sql(feed: Feed, source: Source, loaded_at: datetime) -> str:
+    """Return SQL for the typed rows of a source; an empty or unreadable value is null there.
+
+    Beside each typed column stands `source_<column>`, the value as the file has it, so that rules
+    can tell an empty value from an unreadable one.
+    """
+    present = {name.lower(): (identifier(name), kind) for name, kind in source.columns.items()}
+    extras = _extras_sql(feed, source) if feed.extras else None
+    values, typed = [], []
+    for column in feed.columns:
+        name = f"source_{column.name}"
+        value, reader = read_sql(column, *present.get(column.source_name, ("null", "VARCHAR")))
+        values.append(f"{value} as {name}")
+        read = reader.replace("?", name)
+        if extras and column.name == feed.extras:
+            read = f"""(case when {name} is null then extras
+                else json_merge_patch(extras, {read}) end)::varchar"""
+        if column.default:
+            default = column.default.format(loaded_at=literal(loaded_at))
+            read = f"case when {name} is null then {default} else {read} end"
+        typed.append(f"{read} as {column.name}")
+    return f"""select *, {", ".join(typed)} from (
+        select file_id, record_number, raw_text, {extras or "null"} as extras, {", ".join(values)}
+        from ({_scan_sql(feed, source)}))"""
+
+
+def _scan_sql(feed: Feed, source: Source) -> str:
+    """Return SQL that yields the rows of a source: file_id, record_number, raw_text, columns."""
+    columns = ", ".join(map(identifier, source.columns))
+    if source.format == "parquet":
+        ids = literal([file.file_id for file in source.files])
+        return f"""select ({ids})[(file_index + 1)::bigint] as file_id, file_row_number + 1 as record_number,
+            {_row_json(source.columns)} as raw_text, {columns}
+            from {parquet_sql(source.files)}"""
+    ids = ", ".join(str(file.file_id) for file in source.files)
+    if source.format == "csv":
+        return f"""select file_id, record_number, {_row_json(source.columns)} as raw_text, {columns}
+            from {source.staged} where file_id in ({ids})"""
+    structure = literal(json.dumps(source.columns))
+    known = literal(json.dumps(dict.fromkeys(c.source_name for c in feed.columns)))
+    return f"""select file_id, record_number, line as raw_text,
+            json_merge_patch(line, {known}) as other_members,
+            unnest(from_json(line, {structure}))
+        from {source.staged} where file_id in ({ids})"""
+
+
+def _row_json(columns: dict[str, str]) -> str:
+    pairs = ", ".join(f"{literal(name)}, {identifier(name)}" for name in columns)
+    return f"json_object({pairs})"
+
+
+def _extras_sql(feed: Feed, source: Source) -> str | None:
+    """Return SQL for a JSON object of what the feed has no column for; None: there is nothing."""
+    if source.format == "jsonl":
+        return "json_merge_patch('{}', other_members)"
+    extra = extra_columns(feed, source)
+    pairs = [f"{literal(name)}, {_extra_value(name, kind)}" for name, kind in extra.items()]
+    return f"json_merge_patch('{{}}', json_object({', '.join(pairs)}))" if pairs else None
+
+
+def _extra_value(name: str, sql_type: str) -> str:
+    value = identifier(name)
+    if sql_type == "VARCHAR":
+        return f"nullif({value}, '')"
+    if sql_type in {"DOUBLE", "FLOAT"}:  # NaN is no JSON
+        return f"case when isfinite({value}) then {value} end"
+    return value
+
+
+def _conditions(feed: Feed, loaded_at: datetime) -> list[str]:
+    latest = literal(loaded_at + FUTURE_TOLERANCE)
+    return [rule.condition.replace("{latest}", latest) for rule in feed.rules]
+
+
+def _key_sql(feed: Feed, source: Source) -> tuple[str, str]:
+    """Return the name of a row's id and SQL for it.
+
+    An event's id comes from its tenant and source id, else from its whole content: identical lines
+    of one file are told apart later. A version of a customer or organization is told by the
+    content of its file and its place there, because the same content may rightly come again.
+    """
+    if feed.is_dimension:
+        shas = {file.file_id: file.sha256 for file in source.files}
+        whens = " ".join(f"when {file_id} then '{sha256}'" for file_id, sha256 in shas.items())
+        return "row_id", uuid_sql([f"(case file_id {whens} end)", "record_number::varchar"])
+    by_content = uuid_sql([f"{name}::varchar" for name in feed.content])
+    if not any(name.lower() == "id" for name in source.columns):
+        return "event_id", by_content
+    by_id = uuid_sql(["user_id", "source_event_id"])
+    return "event_id", f"case when source_event_id is null then {by_content} else {by_id} end"
+
+
+def _kept_columns(feed: Feed) -> str:
+    """Return the select list of the raw table's own columns: ready to be compared and stored."""
+    return ", ".join(_kept_column(column) for column in feed.columns)
+
+
+def _kept_column(column: Column) -> str:
+    if column.kind == "money":
+        return f"try_cast({column.name} as decimal(18, 4)) as {column.name}"
+    if column.kind == "object":
+        return f"nullif({column.name}, '{{}}') as {column.name}"
+    return column.name

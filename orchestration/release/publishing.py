@@ -1,0 +1,204 @@
+"""Publishing: a release is built, judged by gate 3, pointed to and recorded."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from contextlib import contextmanager
+from datetime import UTC
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from orchestration.quality import release_gate
+from orchestration.quality.release_gate import Comparison, Verdict, judge
+from orchestration.release.building import Builder
+from orchestration.release.folders import (
+    current_release,
+    new_release_id,
+    newest_release,
+    point_current,
+    published_folder,
+    release_folder,
+    remove_leftovers,
+    retire,
+    write_text,
+)
+from orchestration.release.planning import public_marts, reason_to_rewrite, restricted_models
+from orchestration.release.records import (
+    ANALYTICS,
+    RECORD,
+    GateRecord,
+    GateRefused,
+    Release,
+    ReleaseError,
+    ReleaseReport,
+)
+from orchestration.release.sql import literal, naive_utc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from duckdb import DuckDBPyConnection
+
+log = logging.getLogger(__name__)
+
+
+def publish(  # noqa: PLR0913 - the run's settings, by name
+    warehouse: Path,
+    home: Path,
+    manifest: Mapping[str, Any],
+    *,
+    run_id: str,
+    published_at: datetime,
+    code_checksum: str,
+    accept: bool = False,
+    rewrite_all: bool = False,
+    docs_dir: Path | None = None,
+    config: Mapping[str, str] | None = None,
+) -> ReleaseReport:
+    """Build a release from the warehouse, judge it, point the readers to it and record it.
+
+    `manifest` is dbt's target/manifest.json; a naive `published_at` is UTC. `accept` overrides what
+    gate 3 refuses and is recorded; `rewrite_all` reuses no file of the last release; `config` is
+    DuckDB's for the warehouse, such as its memory limit.
+
+    Loads count as published only after the swap. A crash between the two leaves them pending, and
+    the next run does the same dates once more.
+
+    Raises GateRefused when gate 3 refuses, ReleaseError when a public mart has not been built.
+    """
+    releases = published_folder(home) / "releases"
+    with _connection(warehouse, config) as con:
+        # Only now, because whoever holds the warehouse is the only one that builds releases.
+        remove_leftovers(releases)
+        newest, former = newest_release(releases), current_release(home)
+        reason = "it was asked for" if rewrite_all else None
+        reason = reason or reason_to_rewrite(con, newest, code_checksum)
+        moment = _aware(published_at)
+        release_id = new_release_id(moment, run_id, newest)
+        with release_folder(releases, release_id) as folder:
+            builder = Builder(con, folder, release_id, None if reason else newest)
+            with builder.analytics():
+                marts = builder.build_marts(public_marts(manifest))
+                verdict = _judge(con, home, former, builder, docs_dir)
+            if verdict.refusals and not accept:
+                raise GateRefused(verdict)
+            builder.build_restricted(restricted_models(manifest))
+            release = Release(
+                release_id=release_id,
+                run_id=run_id,
+                published_at=moment,
+                follows=newest.release_id if newest else None,
+                code_checksum=code_checksum,
+                as_of=builder.as_of,
+                marts=marts,
+                gate=_gate_record(former, verdict),
+            )
+            write_text(folder / RECORD, release.to_json())
+        point_current(home, release_id)
+        _mark_published(con, release)
+        retired = retire(releases, keep=release_id)
+    return ReleaseReport(
+        release=release,
+        path=releases / release_id,
+        verdict=verdict,
+        rewrite_reason=reason,
+        corrected=tuple(builder.corrected),
+        retired=retired,
+    )
+
+
+@contextmanager
+def _connection(warehouse: Path, config: Mapping[str, str] | None) -> Iterator[DuckDBPyConnection]:
+    if not warehouse.is_file():
+        message = f"there is no warehouse at {warehouse}"
+        raise ReleaseError(message)
+    with duckdb.connect(warehouse, config=dict(config or {})) as con:
+        con.execute("set TimeZone = 'UTC'")
+        yield con
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _judge(
+    con: DuckDBPyConnection,
+    home: Path,
+    former: Release | None,
+    builder: Builder,
+    docs_dir: Path | None,
+) -> Verdict:
+    """Compare the release being built with the one that readers have now."""
+    if former is None:
+        return Verdict()
+    with _attached_former(con, home, former, builder.folder):
+        lost_keys = release_gate.count_lost_keys(con, former.marts, builder.marts)
+        comparison = Comparison(
+            marts=release_gate.compare_marts(former.marts, builder.marts, lost_keys),
+            tenants=release_gate.compare_tenants(former.as_of, builder.as_of),
+            segments=release_gate.compare_segments(
+                release_gate.count_segment_sizes(con, "former", former.marts),
+                release_gate.count_segment_sizes(con, "release", builder.marts),
+            ),
+        )
+    verdict = judge(comparison, docs_dir)
+    for finding in (*verdict.refusals, *verdict.warnings):
+        log.warning("%s", finding)
+    return verdict
+
+
+@contextmanager
+def _attached_former(con: DuckDBPyConnection, home: Path, former: Release, scratch: Path) -> Iterator[None]:
+    """Attach the former release's analytics.duckdb as `former`, or a copy of it.
+
+    A client may have opened the file for writing: its lock must not stop the nightly run.
+    """
+    path = published_folder(home) / "releases" / former.release_id / ANALYTICS
+    copy = scratch / "former.duckdb"
+    try:
+        con.execute(f"attach {literal(path)} as former (read_only)")
+    except duckdb.Error:
+        shutil.copyfile(path, copy)
+        con.execute(f"attach {literal(copy)} as former (read_only)")
+    try:
+        yield
+    finally:
+        con.execute("detach former")
+        copy.unlink(missing_ok=True)
+
+
+def _gate_record(former: Release | None, verdict: Verdict) -> GateRecord:
+    if former is None:
+        return GateRecord("first")
+    outcome = "accepted" if verdict.refusals else "passed"
+    return GateRecord(outcome, verdict.refusals, verdict.warnings)
+
+
+def _mark_published(con: DuckDBPyConnection, release: Release) -> None:
+    """Record in one transaction that the release holds all that was pending."""
+    con.execute("begin")
+    con.execute("update raw.load_ledger set state = 'published' where state = 'pending'")
+    con.execute("update raw.recompute_requests set state = 'published' where state = 'pending'")
+    con.execute(
+        """
+        insert into raw.releases (
+            release_id, run_id, published_at, as_of_date, code_checksum, is_accepted_by_hand,
+            message
+        )
+        values (?, ?, ?, ?, ?, ?, ?)
+        """,
+        [
+            release.release_id,
+            release.run_id,
+            naive_utc(release.published_at),
+            max(release.as_of.values(), default=None),
+            release.code_checksum,
+            release.gate.outcome == "accepted",
+            "\n".join((*release.gate.refusals, *release.gate.warnings)) or None,
+        ],
+    )
+    con.execute("commit")

@@ -1,0 +1,21 @@
+{{ config(meta={'dagster': {'ref': {'name': 'tenant_settings'}}}) }}
+
+-- Two settings make one scale: a tenant that changes one of them may turn it over.
+with tenants as (
+
+    select * from {{ ref('int_tenants') }}
+
+),
+
+turned_over as (
+
+    select
+        user_id,
+        at_risk_days,
+        churned_days
+    from tenants
+    where at_risk_days >= churned_days
+
+)
+
+select * from turned_over

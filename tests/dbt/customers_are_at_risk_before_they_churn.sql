@@ -1,4 +1,4 @@
-{{ config(meta={'dagster': {'ref': {'name': 'tenant_settings'}}}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'int_tenants'}}}) }}
 
 -- Two settings make one scale: a tenant that changes one of them may turn it over.
 with tenants as (

@@ -24,6 +24,7 @@ from orchestration.home import (
     Home,
     WarehouseBusyError,
     exclusive,
+    known_event_types,
     manifest_is_current,
     warehouse_home,
 )
@@ -324,12 +325,31 @@ def replace(path: str) -> None:
     """Withdraw what a path brought before and load what the file holds now."""
     home = prepare()
     with exclusive(home, "warehouse load replace"), home.connect() as con:
-        report = load.replace(con, home.raw, path, run_id="replace", loaded_at=ledger.utc_now(), on_progress=say)
+        report = load.replace(
+            con,
+            home.raw,
+            path,
+            run_id="replace",
+            loaded_at=ledger.utc_now(),
+            known_event_types=known_event_types(),
+            docs_dir=home.docs,
+            on_progress=say,
+        )
     for file in report.refused:
         click.echo(f"warehouse: refused {file.path}: {file.reason}; its former rows stay", err=True)
     if report.refused:
         sys.exit(FAILED)
     say("replaced; `warehouse run` publishes it")
+
+
+@load_group.command()
+@click.argument("path")
+def withdraw(path: str) -> None:
+    """Take out what a path brought; the file itself is yours to remove, else the next run loads it anew."""
+    home = prepare()
+    with exclusive(home, "warehouse load withdraw"), home.connect() as con:
+        load.withdraw(con, path, run_id="withdraw", loaded_at=ledger.utc_now())
+    say("withdrawn; `warehouse run` publishes it")
 
 
 if __name__ == "__main__":

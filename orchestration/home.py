@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import fcntl
 import hashlib
 import json
@@ -170,3 +171,10 @@ def incremental_checksum(manifest: Mapping[str, Any]) -> str:
     texts = [nodes[key]["checksum"]["checksum"] for key in seen if key in nodes]
     texts += [macros[key]["macro_sql"] for key in own_macros]
     return hashlib.sha256("\0".join(sorted(texts)).encode()).hexdigest()[:16]
+
+
+def known_event_types() -> set[str]:
+    """Return the types and aliases of seed event_types; gate 1 warns about others."""
+    with (PROJECT_DIR / "seeds" / "events" / "event_types.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {name for row in rows for name in [row["event_type"], *row["aliases"].split("|")] if name}

@@ -1,6 +1,5 @@
 """The load step as Dagster assets: new raw files → the raw tables, judged by gate 1."""
 
-import csv
 import time
 from collections.abc import Iterator
 
@@ -9,7 +8,7 @@ import duckdb
 
 from orchestration import ledger, load
 from orchestration.console import say
-from orchestration.home import PROJECT_DIR, Home, project_checksum
+from orchestration.home import Home, known_event_types, project_checksum
 from orchestration.parameters import State, reason_to_build
 from orchestration.quality.checks import load_checks
 from orchestration.resources import WarehouseResource, Wishes
@@ -59,13 +58,6 @@ def load_assets(
     say(f"load    done in {seconds:.1f} s; building, because {reason}")
     for table in (*FEEDS, *LEDGERS):
         yield dg.MaterializeResult(asset_key=["raw", table])
-
-
-def known_event_types() -> set[str]:
-    """Return the types and aliases of seed event_types; gate 1 warns about others."""
-    with (PROJECT_DIR / "seeds" / "events" / "event_types.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    return {name for row in rows for name in [row["event_type"], *row["aliases"].split("|")] if name}
 
 
 def waiting(con: duckdb.DuckDBPyConnection, home: Home) -> State:

@@ -96,9 +96,15 @@
     end
 {%- endmacro %}
 
-{#- The number under a top-level key of a JSON text, as money is kept; null where it is missing or no number. -#}
+{#-
+    The number under a top-level key of a JSON text, as money is kept; null where it is missing, no number, or beyond a thousand million, the
+    bound that event_value has, too: a sum of such numbers cannot overflow and stop the run for everybody.
+-#}
 {% macro json_number(json, key) -%}
-    try_cast({{ json_text(json, key) }} as decimal(18, 4))
+    case
+        when abs(try_cast({{ json_text(json, key) }} as double)) <= 1e9
+            then try_cast({{ json_text(json, key) }} as decimal(18, 4))
+    end
 {%- endmacro %}
 
 {#- Whole seconds from one timestamp to another. -#}

@@ -1,7 +1,7 @@
 """The `warehouse` command. Every subcommand runs the same Dagster job that the schedule runs.
 
-Exit codes: 0 done; 1 a gate refused or a step failed (the last release stands); 2 wrong usage; 3 published, but at
-least one file was refused.
+Exit codes: 0 done; 1 a gate refused or a step failed (the last release stands); 2 wrong usage; 3 all is done that
+could be, but at least one file was refused.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import duckdb
 
 from orchestration import ledger, load, release
 from orchestration.console import say
@@ -47,6 +48,28 @@ concurrency:
 day = click.DateTime(formats=["%Y-%m-%d"])
 
 
+KNOWN_FAILURES = (
+    WarehouseBusyError,
+    release.ReleaseError,
+    load.LoadError,
+    duckdb.Error,
+    OSError,
+    subprocess.CalledProcessError,
+)
+
+
+def explained(error: BaseException) -> str:
+    """Put a known failure in words, with what to do about it where that is known."""
+    if isinstance(error, duckdb.IOException) and "lock" in str(error):
+        holder = str(error).partition("Conflicting lock is held in")[2].strip(" .").partition(" See also")[0]
+        return (
+            f"the working database is open in another process{f' ({holder})' if holder else ''}; close it and try again"
+        )
+    if isinstance(error, subprocess.CalledProcessError):
+        return "dbt could not read the project: see above what is wrong, and where"
+    return str(error)
+
+
 class Warehouse(click.Group):
     """A group whose commands end in one clear message instead of a traceback where the cause is known."""
 
@@ -54,8 +77,8 @@ class Warehouse(click.Group):
         """Run the command; known failures become exit code 1."""
         try:
             return super().invoke(ctx)
-        except (WarehouseBusyError, release.ReleaseError, load.LoadError) as error:
-            click.echo(f"warehouse: {error}", err=True)
+        except KNOWN_FAILURES as error:
+            click.echo(f"warehouse: {explained(error)}", err=True)
             ctx.exit(FAILED)
 
 
@@ -101,13 +124,16 @@ def run_job(home: Home, parameters: Parameters) -> int:
     for event in result.filter_events(lambda event: event.is_step_failure):
         data = event.step_failure_data
         reason = data.user_failure_data.description if data.user_failure_data else data.error.to_string()
+        cause = event.step_failure_data.error.cause if event.step_failure_data.error else None
+        if not data.user_failure_data and cause and cause.cls_name == "IOException" and "lock" in cause.message:
+            reason = explained(duckdb.IOException(cause.message))
         click.echo(f"warehouse: {event.step_key}: {reason}", err=True)
     if not result.success:
         return FAILED
     with home.connect() as con:
         refused = [file for file in load.list_loads(con) if file.run_id == result.run_id and file.state == "refused"]
     for file in refused:
-        click.echo(f"warehouse: refused {file.path}: {file.reason}", err=True)
+        click.echo(f"warehouse: refused {file.reason}", err=True)
     return FILES_REFUSED if refused else DONE
 
 
@@ -233,7 +259,11 @@ def status() -> None:
             "from marts.load_ledger group by state order by state"
         ).fetchall()
         refused = con.execute(
-            "select path, reason from marts.load_ledger where state = 'refused' order by path"
+            """
+            select reason from marts.load_ledger
+            qualify state = 'refused' and row_number() over (partition by path order by file_id desc) = 1
+            order by path
+            """
         ).fetchall()
         slowest = con.execute(
             "select step, seconds, row_count from marts.run_ledger "
@@ -245,8 +275,8 @@ def status() -> None:
     for state, count, rows, rejected, duplicates in files:
         bad = f"{rejected or 0:>10,} rejected {duplicates or 0:>10,} duplicate"
         say(f"  {state:<10} {count:>6} files {rows or 0:>14,} rows {bad}")
-    for path, reason in refused:
-        say(f"  refused {path}: {reason}")
+    for (reason,) in refused:
+        say(f"  refused {reason}")
     say(f"events after the as-of date, waiting: {pending or 0:,}")
     say("slowest models of the last run")
     for step, seconds, rows in slowest:
@@ -278,6 +308,10 @@ def dev() -> None:
     home = prepare()
     copy = home.path / "dev.duckdb"
     with exclusive(home, "warehouse dev"):
+        with home.connect() as con:
+            # What is committed may still stand in the write-ahead log, which is not copied.
+            con.execute("checkpoint")
+        copy.with_suffix(".duckdb.wal").unlink(missing_ok=True)
         shutil.copyfile(home.database, copy)
     say(f"{copy} is yours: `dbt build --target dev --select my_model+` leaves the run's own warehouse alone")
 

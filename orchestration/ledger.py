@@ -46,6 +46,36 @@ def last_checksum(con: duckdb.DuckDBPyConnection, step: str) -> str | None:
     return row[0] if row else None
 
 
+def checksums_in_tables(con: duckdb.DuckDBPyConnection, step: str) -> set[str]:
+    """Return the code checksums that a step's tables may come from: of its last success and of all attempts since.
+
+    An attempt that failed, or was killed, has rebuilt some tables and not others. Empty: it never succeeded.
+    """
+    rows = con.execute(
+        """
+        with attempts as (select * from raw.run_ledger where step = $step),
+
+        last_success as (select max(started_at) as started_at from attempts where status = 'success')
+
+        select distinct code_checksum from attempts
+        where started_at >= (select started_at from last_success)
+        """,
+        {"step": step},
+    ).fetchall()
+    return {checksum for (checksum,) in rows}
+
+
+def is_unpublished(con: duckdb.DuckDBPyConnection, step: str) -> bool:
+    """Say whether a step was begun after the last run that ended well."""
+    return con.execute(
+        """
+        select coalesce(max(started_at) filter (step = $step) > max(started_at) filter (step = 'run'), false)
+        from raw.run_ledger where step = $step or status = 'success'
+        """,
+        {"step": step},
+    ).fetchone()[0]
+
+
 def utc_now() -> datetime:
     """Return the wall clock as naive UTC, as the ledgers keep it."""
     return datetime.now(UTC).replace(tzinfo=None)

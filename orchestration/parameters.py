@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from datetime import date
 
 
+MODELS_STEP = "models"
+"""The run ledger's name for the dbt build as a whole."""
+
+
 @dataclass(frozen=True)
 class Parameters:
     """The wishes of one run."""
@@ -62,6 +66,8 @@ class State:
     current_checksum: str
     was_as_of_given: bool
     """Whether the working marts were built for a day given by hand."""
+    is_build_unfinished: bool = False
+    """Whether models were built, wholly or in part, since the last run that ended well."""
 
 
 def reason_to_build(parameters: Parameters, state: State) -> str | None:
@@ -73,6 +79,7 @@ def reason_to_build(parameters: Parameters, state: State) -> str | None:
         (state.built_checksum != state.current_checksum, "models, macros or seeds changed"),
         (parameters.as_of_date is not None, f"as-of date {parameters.as_of_date} is asked for"),
         (state.was_as_of_given, "the last build was for an as-of date given by hand"),
+        (state.is_build_unfinished, "the last build did not end in a release"),
         (parameters.full_refresh, "a full refresh is asked for"),
         (parameters.accept_release, "a refused release is accepted"),
         (parameters.test_all_history, "all history is to be tested"),
@@ -80,12 +87,15 @@ def reason_to_build(parameters: Parameters, state: State) -> str | None:
     return next((reason for holds, reason in reasons if holds), None)
 
 
-def reason_to_refresh(parameters: Parameters, *, built_checksum: str | None, current_checksum: str) -> str | None:
-    """Say why the event-level models must be rebuilt whole, or None when replacing touched dates is enough."""
-    if built_checksum is None:
+def reason_to_refresh(parameters: Parameters, *, built_checksums: set[str], current_checksum: str) -> str | None:
+    """Say why the event-level models must be rebuilt whole, or None when replacing touched dates is enough.
+
+    `built_checksums`: of all code that any of their tables may have been built with; none before the first build.
+    """
+    if not built_checksums:
         return "first build"
     if parameters.full_refresh:
         return "asked for"
-    if built_checksum != current_checksum:
+    if built_checksums != {current_checksum}:
         return "an event-level model, macro or seed changed"
     return None

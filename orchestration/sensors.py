@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from orchestration.home import Home, warehouse_home
+from orchestration.load.files import find_files
 from orchestration.schedules import daily_job
 
 if TYPE_CHECKING:
@@ -17,16 +19,14 @@ if TYPE_CHECKING:
 SETTLED_SECONDS = 30
 """A file younger than this may still be written to."""
 
-SUFFIXES = {".parquet", ".csv", ".jsonl"}
-
 
 def fingerprint(raw: Path, now: float) -> str | None:
     """Return a hash of the raw files (path, size, time), or None while one of them is too young to be whole."""
-    files = sorted(path for path in raw.rglob("*") if path.suffix in SUFFIXES)
-    stats = [(path, path.stat()) for path in files]
-    if any(now - stat.st_mtime < SETTLED_SECONDS for _, stat in stats):
+    files, _ = find_files(raw)
+    moment = datetime.fromtimestamp(now - SETTLED_SECONDS, UTC).replace(tzinfo=None)
+    if any(file.modified_at > moment for file in files):
         return None
-    listing = "\n".join(f"{path.relative_to(raw)}\t{stat.st_size}\t{stat.st_mtime_ns}" for path, stat in stats)
+    listing = "\n".join(f"{file.path}\t{file.size_bytes}\t{file.modified_at}" for file in files)
     return hashlib.sha256(listing.encode()).hexdigest()[:16]
 
 

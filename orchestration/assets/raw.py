@@ -9,7 +9,7 @@ import duckdb
 from orchestration import ledger, load
 from orchestration.console import say
 from orchestration.home import Home, known_event_types, project_checksum
-from orchestration.parameters import State, reason_to_build
+from orchestration.parameters import MODELS_STEP, State, reason_to_build
 from orchestration.quality.checks import load_checks
 from orchestration.resources import WarehouseResource, Wishes
 
@@ -75,4 +75,5 @@ def waiting(con: duckdb.DuckDBPyConnection, home: Home) -> State:
         built_checksum=ledger.last_checksum(con, "run") if published else None,
         current_checksum=project_checksum(),
         was_as_of_given=bool(given),
+        is_build_unfinished=ledger.is_unpublished(con, MODELS_STEP),
     )

@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,8 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtCliResource, 
 from orchestration import ledger
 from orchestration.console import say
 from orchestration.home import MANIFEST, Home, incremental_checksum, read_manifest
-from orchestration.parameters import reason_to_refresh
+from orchestration.parameters import MODELS_STEP, reason_to_refresh
 from orchestration.resources import WarehouseResource, Wishes
-
-MODELS_STEP = "models"
-"""The run ledger's name for the dbt build as a whole."""
-
 
 DBT_LOG = "dbt.log"
 """What dbt said in the last run, in WAREHOUSE_HOME."""
@@ -44,10 +41,24 @@ def dbt_models(
     with home.connect() as con:
         refresh = reason_to_refresh(
             wishes.parameters,
-            built_checksum=ledger.last_checksum(con, MODELS_STEP),
+            built_checksums=ledger.checksums_in_tables(con, MODELS_STEP),
             current_checksum=checksum,
         )
+        whole = ledger.Step(
+            context.run_id,
+            MODELS_STEP,
+            "models",
+            "started",
+            started_at=began,
+            code_checksum=checksum,
+            is_full_refresh=refresh is not None,
+            message=refresh,
+        )
+        # Before dbt begins: whatever ends this run, the next one knows which code the tables may come from.
+        ledger.record(con, [whole])
     say("models  " + (f"full refresh of the event-level models: {refresh}" if refresh else "touched dates only"))
+    for leftover in (home.path / "tmp").glob("dbt-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
     target = home.path / "tmp" / f"dbt-{context.run_id}"
     invocation = dbt.cli(
         wishes.parameters.dbt_arguments(full_refresh=refresh is not None),
@@ -59,17 +70,7 @@ def dbt_models(
     results = _results(target)
     shutil.rmtree(target, ignore_errors=True)
     succeeded = invocation.is_successful()
-    whole = ledger.Step(
-        context.run_id,
-        MODELS_STEP,
-        "models",
-        "success" if succeeded else "error",
-        seconds=time.monotonic() - started,
-        started_at=began,
-        code_checksum=checksum,
-        is_full_refresh=refresh is not None,
-        message=refresh,
-    )
+    whole = replace(whole, status="success" if succeeded else "error", seconds=time.monotonic() - started)
     with home.connect() as con:
         ledger.record(con, [*_steps(con, context.run_id, results, began), whole])
     if not succeeded:

@@ -34,20 +34,19 @@ def accept(  # noqa: PLR0913
 ) -> LoadReport:
     """Load a refused file in spite of gate 1; its ledger row tells the verdict that was overruled.
 
-    The gate's other warnings are noted as ever. A file that cannot be read is refused again.
-    Raises LoadError when the path is not refused, or has other content than was refused.
+    The gate's other warnings are noted as ever. Raises LoadError when the path is not refused (any
+    more), has other content than was refused, or cannot be read.
     """
     job = prepared(con, Job(run_id, loaded_at, on_progress=on_progress))
     file = _file_at(con, raw_dir, path)
     verdict = con.execute(
-        """select reason, sha256 from raw.load_ledger
-        where path = $path and state = 'refused' order by file_id desc limit 1""",
+        "select state, reason, sha256 from raw.load_ledger where path = $path order by file_id desc limit 1",
         {"path": path},
     ).fetchone()
-    if verdict is None:
+    if verdict is None or verdict[0] != "refused":
         message = f"{path}: not refused: `warehouse load list` shows what is"
         raise LoadError(message)
-    reason, sha256 = verdict
+    _, reason, sha256 = verdict
     if sha256 != file.sha256:
         message = f"{path}: changed since it was refused: `warehouse run` tries the new content"
         raise LoadError(message)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-Kind = Literal["text", "time", "date", "number", "money", "flag", "object", "list", "word"]
+Kind = Literal["text", "time", "date", "number", "money", "flag", "object", "list", "word", "key"]
+"""A `key` is text without white space around it; where nothing else is left, it is empty."""
 ORG_TYPES = ("banking", "telecom", "ecommerce")
 MAX_EVENT_VALUE = 1e9
 """Currency units; a larger single event is taken for a fault of the source."""
@@ -34,7 +38,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Rule:
-    """Why a row is rejected: SQL over the typed row and its `source_…` values, true when broken."""
+    """Why a row is rejected: SQL over the typed row and its `source_…` values, true when broken.
+
+    In it, `{latest}` is the load's time plus the tolerated day, and `{today}` the load's UTC date.
+    """
 
     name: str
     detail: str
@@ -76,13 +83,15 @@ def _missing(column: str) -> Rule:
 def _unreadable(column: str, kind: Kind) -> Rule:
     """Return the rule for a value that is there but cannot be read as what it should be."""
     broken = {
+        "time": f"not coalesce({column} between timestamp '1900-01-01' and {{latest}}, false)",
+        "date": f"not coalesce({column} between date '1900-01-01' and {{today}}, false)",
         "number": f"not coalesce(isfinite({column}), false)",
         "object": f"not coalesce(starts_with({column}, '{{'), false)",
         "list": f"not coalesce(starts_with({column}, '['), false)",
     }.get(kind, f"{column} is null")
     name, what = {
-        "time": ("unreadable_timestamp", "time"),
-        "date": ("unreadable_date", "date"),
+        "time": ("unreadable_timestamp", "time from 1900 until the load plus one day"),
+        "date": ("unreadable_date", "date from 1900 until the load"),
         "number": ("unreadable_number", "finite number"),
         "flag": ("unreadable_boolean", "boolean"),
         "object": ("unreadable_json", "JSON object"),
@@ -93,20 +102,31 @@ def _unreadable(column: str, kind: Kind) -> Rule:
 
 
 def _unreadables(columns: Iterable[Column]) -> tuple[Rule, ...]:
-    return tuple(_unreadable(c.name, c.kind) for c in columns if c.kind not in {"text", "word", "money"})
+    return tuple(_unreadable(c.name, c.kind) for c in columns if c.kind not in {"text", "key", "word", "money"})
 
 
-_TENANT = Column("user_id", default="'default'")
+@cache
+def known_properties() -> frozenset[str]:
+    """Return the event properties that the seed event_properties describes."""
+    seed = Path(__file__).parents[2] / "seeds" / "events" / "event_properties.csv"
+    with seed.open(encoding="utf-8", newline="") as file:
+        return frozenset(row["property"] for row in csv.DictReader(file))
+
+
+_TENANT = Column("user_id", "key", default="'default'")
 _VERSION = Column("updated_at", "time", default="{loaded_at}")
 _NUMBER = "try_cast(source_event_value as double)"
 
 EVENTS = Feed(
     name="events",
     columns=(
-        Column("source_event_id", source="id"),
+        Column("source_event_id", "key", source="id"),
         _TENANT,
-        *map(Column, ("customer_id", "event_type", "event_category")),
-        *map(Column, ("product_id", "product_name", "product_category")),
+        Column("customer_id", "key"),
+        Column("event_type", "key"),
+        Column("event_category"),
+        Column("product_id", "key"),
+        *map(Column, ("product_name", "product_category")),
         Column("event_value", "money"),
         Column("event_properties", "object"),
         *map(Column, ("page_url", "referrer_url", "ip_address", "user_agent")),
@@ -146,7 +166,8 @@ EVENTS = Feed(
 
 _CUSTOMER_COLUMNS = (
     _TENANT,
-    *map(Column, ("customer_id", "email", "phone", "name")),
+    Column("customer_id", "key"),
+    *map(Column, ("email", "phone", "name")),
     Column("birth_date", "date"),
     *map(Column, ("gender", "country", "city")),
     Column("latitude", "number"),
@@ -172,7 +193,8 @@ CUSTOMERS = Feed(
 )
 
 _ORGANIZATION_COLUMNS = (
-    *map(Column, ("user_id", "name")),
+    Column("user_id", "key"),
+    Column("name"),
     Column("org_type", "word"),
     *map(Column, ("timezone", "currency")),
     Column("latitude", "number"),

@@ -14,6 +14,8 @@ from typing import Literal
 from orchestration.load.feeds import FEEDS
 
 Format = Literal["parquet", "csv", "jsonl"]
+Content = tuple[Format, str]
+"""A format and a checksum: the same bytes read in another way are another content."""
 FORMATS: dict[str, Format] = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl"}
 BLOCK_BYTES = 16 * 2**20
 
@@ -29,17 +31,28 @@ class RawFile:
     modified_at: datetime
     sha256: str = ""
     encoding: str = "utf-8"
+    is_cut_off: bool = False
     file_id: int = 0
 
     @property
     def format(self) -> Format:
         """Return how the file is written, by its name."""
-        return FORMATS[self.location.suffix.lower()]
+        return format_of(self.path)
+
+    @property
+    def content(self) -> Content:
+        """Return what two files share when one is a copy of the other."""
+        return self.format, self.sha256
 
     @property
     def identity(self) -> tuple[str, int, datetime]:
         """Return what tells a known file without reading it."""
         return self.path, self.size_bytes, self.modified_at
+
+
+def format_of(path: str) -> Format:
+    """Return how the file of a path is written, by its name."""
+    return FORMATS[Path(path).suffix.lower()]
 
 
 def find_files(raw_dir: Path) -> tuple[list[RawFile], list[str]]:
@@ -83,7 +96,8 @@ def _raw_file(feed: str, relative: Path, location: Path) -> RawFile:
 def fingerprinted(file: RawFile) -> RawFile:
     """Read a file once for its checksum and, where it is text, its encoding.
 
-    A file that cannot be opened keeps an empty checksum; reading it then gives the reason.
+    A file that cannot be opened keeps an empty checksum; reading it then gives the reason. A text
+    that is UTF-8 but for a last character that is not whole is cut off.
     """
     digest = hashlib.sha256()
     decoder = codecs.getincrementaldecoder("utf-8")() if file.format != "parquet" else None
@@ -95,7 +109,8 @@ def fingerprinted(file: RawFile) -> RawFile:
                 encoding = _encoding(decoder, block, encoding)
     except OSError:
         return file
-    return changed(file, sha256=digest.hexdigest(), encoding=encoding)
+    is_cut_off = encoding == "utf-8" and not _is_whole(decoder)
+    return changed(file, sha256=digest.hexdigest(), encoding=encoding, is_cut_off=is_cut_off)
 
 
 def _encoding(decoder: codecs.IncrementalDecoder | None, block: bytes, so_far: str) -> str:
@@ -106,3 +121,11 @@ def _encoding(decoder: codecs.IncrementalDecoder | None, block: bytes, so_far: s
     except UnicodeDecodeError:
         return "latin-1"
     return so_far
+
+
+def _is_whole(decoder: codecs.IncrementalDecoder | None) -> bool:
+    """Say whether the text that a decoder was given ends with a whole character."""
+    try:
+        return decoder is None or decoder.decode(b"", final=True) == ""
+    except UnicodeDecodeError:
+        return False

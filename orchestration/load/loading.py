@@ -16,7 +16,7 @@ from orchestration.load.duplicates import (
     set_duplicates_aside,
 )
 from orchestration.load.feeds import FEEDS
-from orchestration.load.files import find_files, fingerprinted
+from orchestration.load.files import find_files, fingerprinted, format_of
 from orchestration.load.gate import judge
 from orchestration.load.reading import drop_temporary_tables, read_files, without_files
 from orchestration.load.records import (
@@ -24,6 +24,7 @@ from orchestration.load.records import (
     Counts,
     Job,
     Load,
+    LoadError,
     LoadReport,
     Refusal,
     RefusedError,
@@ -131,26 +132,32 @@ def _without_known_content(
     con: Connection, feed: Feed, files: Sequence[RawFile], replaced: str
 ) -> tuple[list[RawFile], list[tuple[RawFile, str]]]:
     """Part files with new content from copies; a copy comes with the path that was loaded."""
-    paths = dict(
-        con.execute(
-            f"select sha256, path from raw.load_ledger where {LIVE} and feed = $feed and path <> $replaced",
-            {"feed": feed.name, "replaced": replaced},
-        ).fetchall()
-    )
+    loaded = con.execute(
+        f"select path, sha256 from raw.load_ledger where {LIVE} and feed = $feed and path <> $replaced",
+        {"feed": feed.name, "replaced": replaced},
+    ).fetchall()
+    paths = {(format_of(path), sha256): path for path, sha256 in loaded}
     fresh, copies = [], []
     for file in files:
-        if file.sha256 and file.sha256 in paths:
-            copies.append((file, paths[file.sha256]))
+        if file.sha256 and file.content in paths:
+            copies.append((file, paths[file.content]))
         else:
-            paths[file.sha256] = file.path
+            paths[file.content] = file.path
             fresh.append(file)
     return fresh, copies
 
 
 def _commit(con: Connection, feed: Feed, load: Load, reading: Reading) -> tuple[list[LedgerRow], GateResult | None]:
-    """Attempt a load until no further file is refused, and commit that attempt."""
+    """Attempt a load until no further file is refused, and commit that attempt.
+
+    Raises LoadError when a file that a person accepted cannot be read: it is refused already.
+    """
     refused = {path: Refusal(reason) for path, reason in reading.problems.items()}
     while True:
+        if refused and load.job.accepted_because:
+            reasons = ", ".join(refusal.reason for refusal in refused.values())
+            message = f"it cannot be read, so it stays refused: {reasons}"
+            raise LoadError(message)
         sources = (without_files(source, refused) for source in reading.sources)
         attempt = changed(load, sources=tuple(source for source in sources if source.files))
         try:

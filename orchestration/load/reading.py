@@ -59,6 +59,10 @@ class _UnreadableFileError(Exception):
     """A file cannot be loaded; the message says why and what to do."""
 
 
+_READING_ERRORS = (_UnreadableFileError, duckdb.Error, OSError, csv.Error, ValueError)
+"""What a file that cannot be read raises; other errors are our own."""
+
+
 def read_files(con: Connection, feed: Feed, files: Sequence[RawFile]) -> Reading:
     """Group files into sources; lines of text files go through temporary tables."""
     con.execute("create or replace temp table broken_lines (file_id integer, record_number bigint, raw_text varchar)")
@@ -67,7 +71,7 @@ def read_files(con: Connection, feed: Feed, files: Sequence[RawFile]) -> Reading
     for file in files:
         try:
             columns = _columns(con, feed, file)
-        except (_UnreadableFileError, duckdb.Error, OSError, csv.Error, ValueError) as error:
+        except _READING_ERRORS as error:
             reading.problems[file.path] = problem_with(file, error)
         else:
             groups[(file.format, *sorted(columns.items()))].append(file)
@@ -90,6 +94,9 @@ def problem_with(file: RawFile, error: Exception) -> str:
 
 def _columns(con: Connection, feed: Feed, file: RawFile) -> dict[str, str]:
     """Return the columns of a file with their types; raise where a required one is missing."""
+    if file.is_cut_off:
+        message = "is cut off within its last character: write the file anew, whole and in UTF-8"
+        raise _UnreadableFileError(message)
     if file.format == "jsonl":
         return {c.source_name: "VARCHAR" for c in feed.columns}
     if file.format == "csv":
@@ -127,7 +134,7 @@ def _read_source(con: Connection, feed: Feed, source: Source, reading: Reading) 
             try:
                 reading.row_counts[file.file_id] = stage(con, feed, source, file)
                 kept.append(file)
-            except (_UnreadableFileError, duckdb.Error, OSError) as error:
+            except _READING_ERRORS as error:
                 reading.problems[file.path] = problem_with(file, error)
     if kept:
         reading.sources.append(changed(source, files=tuple(kept)))
@@ -270,6 +277,7 @@ def _stage_jsonl(con: Connection, feed: Feed, source: Source, file: RawFile) -> 
     for text in _blocks_of_lines(file):
         record_count += _stage_lines(con, source, file, text, first_line)
         first_line += text.count("\n")
+    _name_members_as_columns(con, feed, source, file)
     found = ", ".join(f"count(json_extract_string(line, '$.{name}'))" for name in feed.required)
     objects, *filled = con.execute(
         f"select count(*), {found} from {source.staged} where file_id = {file.file_id}"
@@ -278,6 +286,26 @@ def _stage_jsonl(con: Connection, feed: Feed, source: Source, file: RawFile) -> 
         present = itertools.compress(feed.required, filled)
         _require(feed, set(present))
     return record_count
+
+
+def _name_members_as_columns(con: Connection, feed: Feed, source: Source, file: RawFile) -> None:
+    """Rename members of JSON lines that are a column's name but for its case, as in other formats.
+
+    Where a line has the column's own name too, that one counts.
+    """
+    lines = f"{source.staged} where file_id = {file.file_id}"
+    names = con.execute(f"select distinct unnest(json_keys(line)) from {lines} order by all").fetchall()
+    columns = {column.source_name for column in feed.columns}
+    for (name,) in names:
+        column = name.lower()
+        if column in columns and name != column:
+            old, new = (literal('$."' + key + '"') for key in (name, column))
+            con.execute(f"""
+                update {source.staged} set line = json_merge_patch(
+                    line, json_object({literal(name)}, null, {literal(column)}, json_extract(line, {old}))
+                )::varchar
+                where file_id = {file.file_id} and json_exists(line, {old}) and not json_exists(line, {new})
+            """)
 
 
 def _blocks_of_lines(file: RawFile) -> Iterator[str]:

@@ -169,15 +169,22 @@ def ledger_rows(load: Load, reading: Reading, counts: Counts, refused: dict[str,
     """Return the ledger rows of all files of a load, in path order."""
     verdict = load.job.accepted_because
     accepted = f"accepted by hand in spite of: {verdict}" if verdict else None
-    rows = [_ledger_row(file, load, "skipped", f"same content as {path}") for file, path in load.copies]
+    rows, refused_contents = [], {}
     for file in load.fresh:
         row_count = reading.row_counts.get(file.file_id, 0)
         if refusal := refused.get(file.path):
             of_file = {"row_count": row_count, "rejected_count": refusal.rejected_count}
             rows.append(_ledger_row(file, load, "refused", refusal.reason, **of_file))
+            refused_contents[file.content] = refusal.reason, of_file
         else:
             of_file = {"row_count": row_count} | counts.of(file)
             rows.append(_ledger_row(file, load, "pending", accepted, **of_file))
+    for file, path in load.copies:
+        if file.content in refused_contents:  # what holds of the one holds of the other
+            reason, of_file = refused_contents[file.content]
+            rows.append(_ledger_row(file, load, "refused", reason.replace(path, file.path), **of_file))
+        else:
+            rows.append(_ledger_row(file, load, "skipped", f"same content as {path}"))
     return sorted(rows, key=lambda row: row.file_id)
 
 

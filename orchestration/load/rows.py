@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from orchestration.load.feeds import Rule
+from orchestration.load.feeds import Rule, known_properties
 from orchestration.load.reading import extra_columns, parquet_sql, problem_with, without_files
 from orchestration.load.records import Refusal, RefusedError
 from orchestration.load.sql import by_file, identifier, literal, read_sql, uuid_sql
@@ -195,11 +195,16 @@ def _row_json(columns: dict[str, str]) -> str:
 
 
 def _extras_sql(feed: Feed, source: Source) -> str | None:
-    """Return SQL for a JSON object of what the feed has no column for; None: there is nothing."""
+    """Return SQL for a JSON object of what the feed has no column for; None: there is nothing.
+
+    A column of events whose name is a known property but for its case bears the property's name.
+    """
     if source.format == "jsonl":
         return "json_merge_patch('{}', other_members)"
     extra = extra_columns(feed, source)
-    pairs = [f"{literal(name)}, {_extra_value(name, kind)}" for name, kind in extra.items()]
+    known = known_properties() if feed.extras == "event_properties" else frozenset()
+    members = {name: name.lower() if name.lower() in known else name for name in extra}
+    pairs = [f"{literal(members[name])}, {_extra_value(name, kind)}" for name, kind in extra.items()]
     return f"json_merge_patch('{{}}', json_object({', '.join(pairs)}))" if pairs else None
 
 
@@ -214,7 +219,8 @@ def _extra_value(name: str, sql_type: str) -> str:
 
 def _conditions(feed: Feed, loaded_at: datetime) -> list[str]:
     latest = literal(loaded_at + FUTURE_TOLERANCE)
-    return [rule.condition.replace("{latest}", latest) for rule in feed.rules]
+    today = f"{literal(loaded_at)}::date"
+    return [rule.condition.replace("{latest}", latest).replace("{today}", today) for rule in feed.rules]
 
 
 def _key_sql(feed: Feed, source: Source) -> tuple[str, str]:

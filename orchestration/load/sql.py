@@ -73,11 +73,15 @@ def _canonical_json(value: str) -> str:
     return f"try(case when contains({value}, 'null') then {merged} else json({value}) end)::varchar"
 
 
+_WHITE_SPACE = "e' \\t\\r\\n'"
+_BEGINS_WITH_DIGIT = f"ltrim(?, {_WHITE_SPACE}) between '0' and ':'"
+"""SQL that is true of written times, not of the words that a cast takes too (epoch, infinity)."""
+
 _READ_TEXT: dict[Kind, str] = {
     # Only a cast to timestamptz honours an offset or zone in the text; without one it takes the
     # session's zone, which is UTC here.
-    "time": "timezone('UTC', try_cast(trim(?) as timestamptz))",
-    "date": "try_cast(trim(?) as date)",
+    "time": f"case when {_BEGINS_WITH_DIGIT} then timezone('UTC', try_cast(trim(?) as timestamptz)) end",
+    "date": f"case when {_BEGINS_WITH_DIGIT} then try_cast(trim(?) as date) end",
     "number": "try_cast(? as double)",
     "money": "try_cast(? as double)",
     "word": "lower(trim(?))",
@@ -132,10 +136,12 @@ def _type_class(sql_type: str) -> str:
 
 def read_sql(column: Column, value: str, sql_type: str) -> tuple[str, str]:
     """Return SQL for the value as the file has it (null where empty), and for reading that as `?`."""
-    native = _READ_NATIVE.get((column.kind, _type_class(sql_type)))
+    kind = "text" if column.kind == "key" else column.kind
+    native = _READ_NATIVE.get((kind, _type_class(sql_type)))
     if native:
         return value, native
-    text = f"nullif({value}::varchar, '')"
+    text = f"trim({value}::varchar, {_WHITE_SPACE})" if column.kind == "key" else f"{value}::varchar"
+    text = f"nullif({text}, '')"
     if column.kind in {"object", "list"}:
         text = f"nullif({text}, 'null')"
     return text, _READ_TEXT.get(column.kind, "?")

@@ -28,6 +28,13 @@ Record = dict[str, Any]
 KEYED_MARTS = ("customers", "customer_segments")
 """Marts of one row per customer: whoever is in them stays in them."""
 
+INCIDENT_MARTS = ("rejected_events", "rejected_rows", "load_ledger", "run_ledger")
+"""Marts that record what happened: mending a file empties them and every run adds to them, so only
+their columns are judged."""
+
+ROW_MEASURES = ("shrinkage", "emptied", "growth")
+"""The measures of a mart's rows, which stay 0 for incident marts."""
+
 TENANT_COLUMNS = ("user_id", "organization_id")
 """Names of the tenant's column: the marts keep the one that their document uses."""
 
@@ -45,6 +52,15 @@ class Shape(Protocol):
     @property
     def columns(self) -> Mapping[str, str]:
         """Return the type of each column."""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """A tenant's as-of date and what it rests on; None where its release does not say."""
+
+    as_of_date: date
+    basis: str | None = None
+    timezone: str | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +91,7 @@ MART_RULES = (
 )
 TENANT_RULES = (
     Rule("as_of_back", "refuse", 0, "1 row ({tenant}) back from {as_of_before} to {as_of_after}"),
+    Rule("as_of_moved", "warn", 0, "1 row ({tenant}) back from {as_of_before} to {as_of_after}: {explanation}"),
     Rule("tenant_gone", "refuse", 0, "1 row ({tenant}, {as_of_before}) is gone"),
 )
 SEGMENT_RULES = (
@@ -139,12 +156,14 @@ def compare_marts(
     """Return one record per mart of the last release; new marts have nothing to be compared with.
 
     Shares are relative to the rows before, and 0 where there were none. A mart that is not
-    published any more counts as one that lost its rows and columns.
+    published any more counts as one that lost its rows and columns; of an incident mart, only the
+    columns count.
     """
     return [
         {
             "table": mart,
             **_compare_rows(shape.rows, after[mart].rows if mart in after else 0),
+            **(dict.fromkeys(ROW_MEASURES, 0) if mart in INCIDENT_MARTS else {}),
             **_compare_columns(shape.columns, after[mart].columns if mart in after else {}),
             "lost_keys": lost_keys.get(mart, 0),
         }
@@ -174,19 +193,44 @@ def _compare_columns(before: Mapping[str, str], after: Mapping[str, str]) -> Rec
     return counts | texts
 
 
-def compare_tenants(before: Mapping[str, date], after: Mapping[str, date]) -> list[Record]:
+def compare_tenants(before: Mapping[str, Clock], after: Mapping[str, Clock]) -> list[Record]:
     """Return one record per tenant of the last release, with its as-of dates."""
     return [
         {
             "table": "data_as_of",
             "tenant": tenant,
-            "as_of_before": as_of.isoformat(),
-            "as_of_after": after[tenant].isoformat() if tenant in after else "",
-            "as_of_back": max((as_of - after.get(tenant, as_of)).days, 0),
+            "as_of_before": clock.as_of_date.isoformat(),
+            "as_of_after": after[tenant].as_of_date.isoformat() if tenant in after else "",
+            **_compare_clocks(clock, after.get(tenant, clock)),
             "tenant_gone": int(tenant not in after),
         }
-        for tenant, as_of in sorted(before.items())
+        for tenant, clock in sorted(before.items())
     ]
+
+
+def _compare_clocks(before: Clock, after: Clock) -> Record:
+    days_back = max((before.as_of_date - after.as_of_date).days, 0)
+    explanation = _explain(before, after, days_back)
+    return {
+        "as_of_back": 0 if explanation else days_back,
+        "as_of_moved": days_back if explanation else 0,
+        "explanation": explanation,
+    }
+
+
+def _explain(before: Clock, after: Clock, days_back: int) -> str:
+    """Return why an as-of date may have gone back without any data being lost, or nothing."""
+    # A person who gives an earlier date takes days from the readers, and is asked to confirm it.
+    if before.basis is None or after.basis in {None, "given"}:
+        return ""
+    if before.basis == "given":
+        return "the former date was given by hand"
+    if (before.basis, after.basis) == ("live", "last event"):
+        return "the tenant has gone quiet"
+    is_moved = before.timezone and after.timezone and before.timezone != after.timezone
+    if is_moved and days_back == 1:
+        return f"the time zone was {before.timezone} and is {after.timezone}"
+    return ""
 
 
 def compare_segments(before: Mapping[tuple[str, str], int], after: Mapping[tuple[str, str], int]) -> list[Record]:
@@ -250,6 +294,21 @@ def _count_lost_keys(con: DuckDBPyConnection, mart: str, tenant: str) -> int:
         from former.marts.{mart} as before
         anti join release.marts.{mart} as after using ({tenant}, customer_id)
     """).fetchone()[0]
+
+
+def read_clocks(con: DuckDBPyConnection, catalog: str, marts: Mapping[str, Shape]) -> dict[str, Clock]:
+    """Return the clock per tenant that the data_as_of of an attached release tells."""
+    columns = marts["data_as_of"].columns if "data_as_of" in marts else {}
+    tenant = tenant_column(columns)
+    if tenant is None or "as_of_date" not in columns:
+        return {}
+    basis, timezone = (c if c in columns else "null" for c in ("as_of_basis", "timezone"))
+    clocks = con.execute(f"""
+        select {tenant}, as_of_date, {basis}, {timezone}
+        from {catalog}.marts.data_as_of
+        where as_of_date is not null
+    """).fetchall()
+    return {tenant: Clock(*clock) for tenant, *clock in clocks}
 
 
 def count_segment_sizes(

@@ -366,15 +366,17 @@ def stale_age_days(facts: LoadFacts) -> float | None:
 def event_type_rows(facts: LoadFacts) -> list[dict[str, Any]]:
     """Return one row per event type of this load or former ones, with its shares.
 
-    The shift is NaN with too few former loads: Great Expectations passes over missing values.
+    The shift is NaN with too few former loads: Great Expectations passes over missing values. A
+    type is known in any case of its letters: staging brings it to lower case.
     """
     here, formerly = facts.event_types, facts.former_event_types
+    known = {event_type.lower() for event_type in facts.known_event_types}
     is_comparable = len(facts.former_kept_counts) >= MIN_FORMER_LOADS and formerly
     rows = []
     for event_type in sorted({*here, *formerly}):
         share = here.get(event_type, 0) / sum(here.values())
         former = formerly.get(event_type, 0) / sum(formerly.values()) if is_comparable else nan
-        is_known = event_type in facts.known_event_types or not facts.known_event_types
+        is_known = event_type.lower() in known or not known
         rows.append(
             {
                 "event_type": event_type,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from orchestration.release.folders import (
+    BUILDING,
     copy_file,
     current_release,
     files_under,
@@ -38,6 +39,8 @@ def publish_to(home: Path, directory: Path, *, path_prefix: str | None = None) -
     `releases/<release_id>/parquet/…`; earlier copies stay as long as releases do here. Contacts are
     not copied. No symlinks, so any file system will do. `path_prefix` is where the clients see the
     directory, if elsewhere: a mount point or the address of an object store.
+
+    Raises ReleaseError when nothing has been published, or the directory cannot be written to.
     """
     release, directory = current_release(home), directory.absolute()
     if release is None:
@@ -47,6 +50,18 @@ def publish_to(home: Path, directory: Path, *, path_prefix: str | None = None) -
         message = f"{directory} lies within the published folder: copy to another place"
         raise ReleaseError(message)
     source = published_folder(home) / "releases" / release.release_id
+    try:
+        _copy_release(release, source, directory, path_prefix)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        place = f" ({error.filename})" if error.filename else ""
+        message = f"the release cannot be copied to {directory}: {reason}{place}"
+        raise ReleaseError(message) from error
+    return release
+
+
+def _copy_release(release: Release, source: Path, directory: Path, path_prefix: str | None) -> None:
+    """Copy a release from its folder to a directory, where it replaces the last copy."""
     releases = directory / "releases"
     remove_leftovers(releases)
     if not (releases / release.release_id).exists():
@@ -54,7 +69,6 @@ def publish_to(home: Path, directory: Path, *, path_prefix: str | None = None) -
             _copy_files(release, source, folder, newest_release(releases))
     _copy_analytics(release, source / ANALYTICS, directory, path_prefix)
     retire(releases, keep=release.release_id)
-    return release
 
 
 def _copy_files(release: Release, source: Path, folder: Path, last: Release | None) -> None:
@@ -77,7 +91,7 @@ def _copy_analytics(release: Release, source: Path, directory: Path, path_prefix
     """Copy analytics.duckdb to a directory, with views over the files as its clients see them."""
     releases = directory / "releases"
     with (
-        TemporaryDirectory(prefix=".building-", dir=releases) as scratch,
+        TemporaryDirectory(prefix=BUILDING, dir=releases) as scratch,
         duckdb.connect() as con,
     ):
         path = Path(scratch) / ANALYTICS

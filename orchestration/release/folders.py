@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 RELEASES_KEPT = 5
 """Releases that stay: a reader may hold an old one open this many runs long."""
 STAMP_FORMAT = "%Y%m%dT%H%M%SZ"
+RELEASE_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9A-Za-z]{1,8}")
+BUILDING = ".building-"
+"""How the names of half-built folders begin."""
+REMOVING = ".removing-"
+"""How the names of folders that are being removed begin."""
 
 
 def list_releases(home: Path) -> list[Release]:
@@ -109,7 +114,7 @@ def new_release_id(moment: datetime, run_id: str, newest: Release | None) -> str
 @contextmanager
 def release_folder(releases: Path, release_id: str) -> Iterator[Path]:
     """Give a private folder that becomes the release's when all went well, or else goes."""
-    folder = releases / f".building-{release_id}"
+    folder = releases / f"{BUILDING}{release_id}"
     # Private, because contacts are written into it before their file has its mode.
     folder.mkdir(mode=0o700)
     try:
@@ -125,12 +130,16 @@ def release_folder(releases: Path, release_id: str) -> Iterator[Path]:
 
 
 def remove_leftovers(releases: Path) -> None:
-    """Remove what a crashed publish left: hidden folders and symlinks that stood in for them."""
+    """Remove what a crashed publish left: its hidden folders and the symlinks that stood in for them.
+
+    Whatever else lies there is somebody's own.
+    """
     releases.mkdir(parents=True, exist_ok=True)
-    for path in releases.iterdir():
+    for path in list(releases.iterdir()):
         if path.is_symlink():
-            path.unlink()
-        elif path.name.startswith("."):
+            if RELEASE_ID.fullmatch(path.name):
+                path.unlink()
+        elif path.name.startswith((BUILDING, REMOVING)) and path.is_dir():
             shutil.rmtree(path)
 
 
@@ -139,7 +148,7 @@ def retire(releases: Path, keep: str) -> tuple[str, ...]:
     ids = [release.release_id for release in _releases_in(releases)]
     retired = tuple(r for r in ids[:-RELEASES_KEPT] if r != keep)
     for release_id in retired:
-        hidden = (releases / release_id).rename(releases / f".removing-{release_id}")
+        hidden = (releases / release_id).rename(releases / f"{REMOVING}{release_id}")
         shutil.rmtree(hidden)
     return retired
 

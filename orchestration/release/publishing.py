@@ -139,7 +139,10 @@ def _judge(
         lost_keys = release_gate.count_lost_keys(con, former.marts, builder.marts)
         comparison = Comparison(
             marts=release_gate.compare_marts(former.marts, builder.marts, lost_keys),
-            tenants=release_gate.compare_tenants(former.as_of, builder.as_of),
+            tenants=release_gate.compare_tenants(
+                release_gate.read_clocks(con, "former", former.marts),
+                release_gate.read_clocks(con, "release", builder.marts),
+            ),
             segments=release_gate.compare_segments(
                 release_gate.count_segment_sizes(con, "former", former.marts),
                 release_gate.count_segment_sizes(con, "release", builder.marts),

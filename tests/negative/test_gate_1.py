@@ -123,6 +123,11 @@ def test_unknown_event_type_warns_with_its_count() -> None:
     assert "3 events of the unknown type teleport" in gate.warnings[0]
 
 
+def test_event_types_are_known_in_any_case() -> None:
+    gate = judge(event_types={"page_view": 80, "Purchase": 20}, former_event_types={})
+    assert "known_event_types" not in failed_rules(gate)
+
+
 def test_first_loads_are_compared_with_nothing() -> None:
     gate = judge(former_kept_counts=(1, 1), kept_count=10_000, event_types={"purchase": 100})
     assert failed_rules(gate) == set()

@@ -11,6 +11,8 @@ import pytest
 
 from orchestration.quality.release_gate import (
     ALL_RULES,
+    INCIDENT_MARTS,
+    Clock,
     Comparison,
     compare_marts,
     compare_segments,
@@ -18,6 +20,7 @@ from orchestration.quality.release_gate import (
     count_lost_keys,
     count_segment_sizes,
     judge,
+    read_clocks,
 )
 
 if TYPE_CHECKING:
@@ -45,8 +48,14 @@ def marts(before: Mart, after: Mart | None, lost_keys: int = 0) -> Comparison:
 
 
 def tenants(before: dict[str, date], after: dict[str, date]) -> Comparison:
-    """Compare as-of dates."""
-    return Comparison([], compare_tenants(before, after), [])
+    """Compare as-of dates that rest on nothing known."""
+    sides = ({tenant: Clock(day) for tenant, day in side.items()} for side in (before, after))
+    return Comparison([], compare_tenants(*sides), [])
+
+
+def clocks(before: Clock, after: Clock) -> Comparison:
+    """Compare the clocks of one tenant."""
+    return Comparison([], compare_tenants({"acme": before}, {"acme": after}), [])
 
 
 def segments(before: dict[str, int], after: dict[str, int]) -> Comparison:
@@ -61,7 +70,7 @@ def broken(verdict: Verdict) -> dict[str, str]:
     return {outcome.rule: outcome.severity for outcome in failed}
 
 
-MONDAY, TUESDAY = date(2026, 3, 9), date(2026, 3, 10)
+SUNDAY, MONDAY, TUESDAY = date(2026, 3, 8), date(2026, 3, 9), date(2026, 3, 10)
 RETYPED = COLUMNS | {"points": "DOUBLE"}
 WIDER = COLUMNS | {"tier": "VARCHAR"}
 
@@ -97,6 +106,10 @@ VIOLATIONS = {
     "as_of_back": (
         tenants({"acme": TUESDAY, "beta": TUESDAY}, {"acme": MONDAY, "beta": TUESDAY}),
         "data_as_of, rule as_of_back: 1 row (acme) back from 2026-03-10 to 2026-03-09",
+    ),
+    "as_of_moved": (
+        clocks(Clock(TUESDAY, "live", "UTC"), Clock(MONDAY, "last event", "UTC")),
+        "data_as_of, rule as_of_moved: 1 row (acme) back from 2026-03-10 to 2026-03-09: the tenant has gone quiet",
     ),
     "tenant_gone": (
         tenants({"acme": MONDAY, "beta": MONDAY}, {"acme": MONDAY}),
@@ -153,6 +166,37 @@ def test_mart_that_is_not_published_any_more_is_refused() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "rule"),
+    [
+        (Clock(TUESDAY, "given", "UTC"), Clock(SUNDAY, "live", "UTC"), "as_of_moved"),
+        (Clock(TUESDAY, "given", "UTC"), Clock(SUNDAY, "last event", "UTC"), "as_of_moved"),
+        (Clock(TUESDAY, "live", "UTC"), Clock(SUNDAY, "last event", "UTC"), "as_of_moved"),
+        (Clock(TUESDAY, "live", "Asia/Tokyo"), Clock(MONDAY, "live", "UTC"), "as_of_moved"),
+        (Clock(TUESDAY, "live", "Asia/Tokyo"), Clock(SUNDAY, "live", "UTC"), "as_of_back"),
+        (Clock(TUESDAY, "live", "UTC"), Clock(MONDAY, "live", "UTC"), "as_of_back"),
+        (Clock(TUESDAY, "last event", "UTC"), Clock(MONDAY, "last event", "UTC"), "as_of_back"),
+        (Clock(TUESDAY, "last event", "UTC"), Clock(MONDAY, "live", "UTC"), "as_of_back"),
+        (Clock(TUESDAY, "given", "UTC"), Clock(MONDAY, "given", "UTC"), "as_of_back"),
+        (Clock(TUESDAY, "live", "Asia/Tokyo"), Clock(MONDAY, "given", "UTC"), "as_of_back"),
+        (Clock(TUESDAY), Clock(MONDAY, "live", "UTC"), "as_of_back"),
+        (Clock(TUESDAY, "given", "UTC"), Clock(MONDAY), "as_of_back"),
+        (Clock(TUESDAY, "live"), Clock(MONDAY, "live", "UTC"), "as_of_back"),
+    ],
+)
+def test_as_of_date_may_go_back_only_where_that_is_explained(before: Clock, after: Clock, rule: str) -> None:
+    """One tenant that goes quiet or moves must not stop the release of all."""
+    assert broken(judge(clocks(before, after))) == {rule: ALL_RULES[rule].severity}
+
+
+@pytest.mark.parametrize("mart", INCIDENT_MARTS)
+def test_rows_of_incident_marts_are_not_judged(mart: str) -> None:
+    """A mended file has no rejected rows any more, and every run adds to the ledgers."""
+    for rows_before, rows_after in ((1000, 0), (1000, 500), (1, 3)):
+        records = compare_marts({mart: Mart(rows_before)}, {mart: Mart(rows_after, RETYPED)}, {})
+        assert broken(judge(Comparison(records, [], []))) == {"columns_retyped": "refuse"}
+
+
 def test_many_findings_are_counted_instead_of_told() -> None:
     """A message stays readable when a thousand tenants break one rule."""
     before = {f"tenant {number:03}": TUESDAY for number in range(100)}
@@ -192,6 +236,22 @@ def test_keys_are_compared_only_where_both_sides_have_them(con: DuckDBPyConnecti
     after = {"customer_segments": Mart(3, COLUMNS)}
     assert count_lost_keys(con, before, after) == {}
     assert count_lost_keys(con, before, {}) == {}
+
+
+def test_clocks_say_what_the_release_says(con: DuckDBPyConnection) -> None:
+    """An old release knows neither basis nor time zone; a tenant without a date has no clock."""
+    con.execute("""
+        create table former.marts.data_as_of as
+        from (values ('acme', date '2026-03-09')) as v (user_id, as_of_date);
+        create table release.marts.data_as_of as
+        from (values ('acme', date '2026-03-10', 'live', 'UTC'), ('beta', null, null, 'UTC'))
+            as v (user_id, as_of_date, as_of_basis, timezone)
+    """)
+    old = {"user_id": "VARCHAR", "as_of_date": "DATE"}
+    new = old | {"as_of_basis": "VARCHAR", "timezone": "VARCHAR"}
+    assert read_clocks(con, "former", {"data_as_of": Mart(1, old)}) == {"acme": Clock(MONDAY)}
+    assert read_clocks(con, "release", {"data_as_of": Mart(2, new)}) == {"acme": Clock(TUESDAY, "live", "UTC")}
+    assert read_clocks(con, "former", {}) == {}
 
 
 def test_segment_sizes_are_per_tenant(con: DuckDBPyConnection) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
+import duckdb
 import pytest
 
+from orchestration import ledger, load
 from orchestration.home import Home, WarehouseBusyError, exclusive, incremental_checksum, project_checksum
 from orchestration.parameters import Parameters, State, reason_to_build, reason_to_refresh
 from orchestration.sensors import fingerprint
@@ -117,6 +120,7 @@ QUIET = State(0, 0, built_checksum="a", current_checksum="a", was_as_of_given=Fa
         (Parameters(), State(0, 1, "a", "a", was_as_of_given=False), "1 requests"),
         (Parameters(), State(0, 0, "a", "b", was_as_of_given=False), "changed"),
         (Parameters(), State(0, 0, "a", "a", was_as_of_given=True), "given by hand"),
+        (Parameters(), replace(QUIET, is_build_unfinished=True), "did not end in a release"),
         (Parameters(as_of_date=date(2024, 1, 1)), QUIET, "2024-01-01"),
         (Parameters(full_refresh=True), QUIET, "full refresh"),
         (Parameters(accept_release=True), QUIET, "accepted"),
@@ -131,18 +135,19 @@ def test_a_run_builds_only_for_a_reason(parameters: Parameters, state: State, re
 @pytest.mark.parametrize(
     ("parameters", "built", "refreshes"),
     [
-        (Parameters(), "a", False),
-        (Parameters(), None, True),
-        (Parameters(), "b", True),
-        (Parameters(full_refresh=True), "a", True),
+        (Parameters(), {"a"}, False),
+        (Parameters(), set(), True),
+        (Parameters(), {"b"}, True),
+        (Parameters(), {"a", "b"}, True),
+        (Parameters(full_refresh=True), {"a"}, True),
     ],
 )
 def test_event_level_models_are_rebuilt_whole_when_their_code_changed(
     parameters: Parameters,
-    built: str | None,
+    built: set[str],
     refreshes: bool,  # noqa: FBT001 - a parametrized case
 ) -> None:
-    assert (reason_to_refresh(parameters, built_checksum=built, current_checksum="a") is not None) is refreshes
+    assert (reason_to_refresh(parameters, built_checksums=built, current_checksum="a") is not None) is refreshes
 
 
 def test_incremental_checksum_follows_what_incremental_models_read(manifest: dict) -> None:
@@ -208,3 +213,25 @@ def test_the_second_run_is_told_who_holds_the_warehouse(tmp_path: Path) -> None:
     holder.wait()
     with exclusive(home, "third"):
         pass
+
+
+def test_code_of_a_failed_or_killed_build_is_not_forgotten() -> None:
+    with duckdb.connect() as con:
+        load.create_raw_tables(con)
+
+        def record(run_id: str, step: str, status: str, checksum: str) -> None:
+            moment = datetime(2026, 1, 1, tzinfo=UTC).replace(tzinfo=None) + timedelta(minutes=len(run_id))
+            ledger.record(con, [ledger.Step(run_id, step, step, status, started_at=moment, code_checksum=checksum)])
+
+        assert ledger.checksums_in_tables(con, "models") == set()
+        record("r", "models", "error", "a")
+        assert ledger.checksums_in_tables(con, "models") == set()
+        record("rr", "models", "success", "a")
+        record("rrr", "run", "success", "a")
+        assert ledger.checksums_in_tables(con, "models") == {"a"}
+        assert not ledger.is_unpublished(con, "models")
+        record("rrrr", "models", "started", "b")
+        assert ledger.checksums_in_tables(con, "models") == {"a", "b"}
+        assert ledger.is_unpublished(con, "models")
+        record("rrrrr", "models", "success", "a")
+        assert ledger.checksums_in_tables(con, "models") == {"a"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -220,6 +221,28 @@ def test_empty_strings_are_null_and_an_empty_tenant_is_default(warehouse: Wareho
     assert found == [(None, "default", None, None)]
 
 
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_keys_are_trimmed_and_a_blank_one_is_missing(warehouse: Warehouse, suffix: str) -> None:
+    columns = ["id", "user_id", "customer_id", "event_type", "product_id"]
+    rows = [[" 1 ", " t1\t", " c1 ", " login ", " p1 "], [" ", "\t ", "c2", "login", " "]]
+    records = [dict(zip(columns, row, strict=True), created_at="2026-11-01") for row in rows]
+    if suffix == "csv":
+        lines = [",".join(record.values()) for record in records]
+        warehouse.write("events/a.csv", "\n".join([",".join(records[0]), *lines]))
+    elif suffix == "jsonl":
+        warehouse.write("events/a.jsonl", records)
+    else:
+        values = ", ".join(str(tuple(record.values())) for record in records)
+        names = ", ".join(records[0])
+        warehouse.write_parquet("events/a.parquet", f"from (values {values}) t({names})".replace("\\t", "\t"))
+    warehouse.run()
+    names = "source_event_id, user_id, customer_id, event_type, product_id"
+    assert warehouse.rows(f"select {names} from raw.events order by record_number") == [
+        ("1", "t1", "c1", "login", "p1"),
+        (None, "default", "c2", "login", None),
+    ]
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_csv_delimiter_is_found(warehouse: Warehouse, delimiter: str) -> None:
     lines = [HEADER, "1,t,c1,login,2026-11-01", "2,t,c2,login,2026-11-02"]
@@ -344,6 +367,7 @@ TIMES = {
     "2026-11-02T10:30:00.250+02:00": "2026-11-02 08:30:00.25",
     "2026-11-02 10:30:00 America/New_York": "2026-11-02 15:30:00",
     " 2026-11-02 10:31 ": "2026-11-02 10:31:00",
+    "\t2026-11-02 10:32": "2026-11-02 10:32:00",
 }
 
 
@@ -388,6 +412,26 @@ def test_extra_event_columns_join_the_properties_which_win(warehouse: Warehouse,
     assert properties == {"coupon": "OWN", "n": 1, "shop": "x"}
 
 
+def test_known_columns_are_found_in_any_case(warehouse: Warehouse) -> None:
+    line = {"Customer_ID": "c1", "EVENT_TYPE": "login", "Created_At": "2026-11-01", "Shop": "x"}
+    warehouse.write("events/a.jsonl", [line, event(customer_id="c2", Customer_Id="other")])
+    columns = "'c3' as Customer_ID, 'login' as EVENT_TYPE, timestamp '2026-11-01' as Created_At"
+    warehouse.write_parquet("events/b.parquet", f"select {columns}")
+    assert not warehouse.run().refused
+    assert warehouse.rows("select customer_id, event_properties from raw.events order by all") == [
+        ("c1", '{"Shop":"x"}'),
+        ("c2", '{"Customer_Id":"other"}'),
+        ("c3", None),
+    ]
+
+
+def test_extra_csv_columns_bear_the_names_of_known_properties(warehouse: Warehouse) -> None:
+    warehouse.write("events/a.csv", "customer_id,event_type,created_at,Order_ID,Shop\nc1,purchase,2026-11-01,o1,x\n")
+    warehouse.run()
+    properties = json.loads(warehouse.values("select event_properties from raw.events")[0])
+    assert properties == {"order_id": "o1", "Shop": "x"}
+
+
 def test_extra_parquet_columns_keep_their_types(warehouse: Warehouse) -> None:
     warehouse.write_parquet(
         "events/a.parquet",
@@ -407,7 +451,12 @@ BAD_EVENTS = [
     ("unreadable_timestamp", {"created_at": "yesterday"}),
     ("unreadable_timestamp", {"created_at": None}),
     ("future_timestamp", {"created_at": "2026-11-21T06:00:01"}),
-    ("future_timestamp", {"created_at": "infinity"}),
+    ("unreadable_timestamp", {"created_at": "infinity"}),
+    ("unreadable_timestamp", {"created_at": "epoch"}),
+    ("unreadable_timestamp", {"created_at": "now"}),
+    ("unreadable_timestamp", {"created_at": "today"}),
+    ("missing_customer_id", {"customer_id": " \t"}),
+    ("missing_event_type", {"event_type": " "}),
     ("timestamp_before_1970", {"created_at": "1969-12-31T23:59:59"}),
     ("value_not_a_number", {"event_value": "12,50"}),
     ("value_negative", {"event_value": -0.01}),
@@ -499,6 +548,12 @@ BAD_DIMENSION_ROWS = {
         ("unreadable_date", {"birth_date": "3.2.1990"}),
         ("unreadable_timestamp", {"signup_at": "soon"}),
         ("unreadable_timestamp", {"updated_at": "soon"}),
+        ("unreadable_date", {"birth_date": "epoch"}),
+        ("unreadable_date", {"birth_date": "1899-12-31"}),
+        ("unreadable_date", {"birth_date": "2026-11-21"}),
+        ("unreadable_timestamp", {"signup_at": "1899-12-31T23:59:59"}),
+        ("unreadable_timestamp", {"signup_at": "infinity"}),
+        ("unreadable_timestamp", {"updated_at": "2026-11-21T06:00:01"}),
         ("unreadable_number", {"latitude": "north"}),
         ("unreadable_number", {"loyalty_points": "nan"}),
         ("unreadable_boolean", {"is_vip": "perhaps"}),
@@ -523,6 +578,16 @@ def test_bad_dimension_rows_are_rejected(warehouse: Warehouse, feed: str) -> Non
     warehouse.run()
     assert warehouse.rejects() == [(number, rule) for number, (rule, _) in enumerate(cases, start=1)]
     assert warehouse.values(f"select count(*) from raw.{feed}") == [len(good)]
+
+
+def test_customer_dates_at_the_edge_are_kept(warehouse: Warehouse) -> None:
+    edges = [
+        {"birth_date": "1900-01-01", "signup_at": "1900-01-01"},
+        {"birth_date": "2026-11-20", "updated_at": "2026-11-21T06:00:00"},
+    ]
+    warehouse.write("customers/a.jsonl", [{"customer_id": f"c{n}"} | dates for n, dates in enumerate(edges)])
+    warehouse.run()
+    assert warehouse.rejects() == []
 
 
 def test_organization_row_is_typed(warehouse: Warehouse) -> None:
@@ -615,6 +680,30 @@ def test_same_content_under_another_name_is_skipped_and_remembered(
     assert warehouse.values("select count(*) from raw.events") == [1]
     monkeypatch.setattr(loading, "fingerprinted", lambda _file: pytest.fail("a skipped file was read"))
     warehouse.run()
+
+
+def test_same_content_as_a_refused_file_is_refused(warehouse: Warehouse) -> None:
+    warehouse.write("events/bad.jsonl", MOSTLY_BAD)
+    warehouse.write("events/copy.jsonl", MOSTLY_BAD)
+    refused = warehouse.run().refused
+    assert [(row.path, row.row_count, row.rejected_count) for row in refused] == [
+        ("events/bad.jsonl", 3, 2),
+        ("events/copy.jsonl", 3, 2),
+    ]
+    assert "warehouse load accept events/copy.jsonl" in refused[1].reason
+    report = load.accept(warehouse.con, warehouse.raw, "events/copy.jsonl", **warehouse.at_this_run())
+    assert [row.state for row in report.files] == ["pending"]
+
+
+def test_same_bytes_in_another_format_are_another_content(warehouse: Warehouse) -> None:
+    warehouse.write("events/a.csv", [event()])
+    file = warehouse.write("events/a.jsonl", [event()])
+    assert [(row.path, row.state) for row in warehouse.run().files] == [
+        ("events/a.csv", "refused"),
+        ("events/a.jsonl", "pending"),
+    ]
+    file.rename(file.with_name("b.csv"))
+    assert [row.state for row in warehouse.run().files] == ["refused"]
 
 
 def test_replaced_file_may_turn_into_a_copy(warehouse: Warehouse) -> None:
@@ -712,6 +801,36 @@ def test_file_that_cannot_be_loaded_is_refused_and_the_rest_goes_on(
     assert str(warehouse.raw) not in report.refused[0].reason
     assert warehouse.values("select count(*) from raw.events") == [1]
     assert not warehouse.run().files, "a refused file is not tried again by itself"
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("events/bad.jsonl", b'{"customer_id":"\xc3'),
+        ("events/bad.csv", f"{HEADER},os\n1,t,Zoë,login,2026-11-01,".encode() + b"\xe2\x82"),
+    ],
+)
+def test_file_cut_off_within_a_character_is_refused(warehouse: Warehouse, path: str, content: bytes) -> None:
+    warehouse.write(path, content)
+    warehouse.write("events/good.jsonl", [event()])
+    refused = warehouse.run().refused
+    assert [row.path for row in refused] == [path]
+    assert refused[0].reason.startswith(f"{path}: is cut off within its last character")
+    assert warehouse.values("select count(*) from raw.events") == [1]
+
+
+@pytest.mark.parametrize("error", [ValueError("odd bytes"), csv.Error("line contains NUL")])
+def test_file_that_fails_while_it_is_read_is_refused(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(reading, "_stage_jsonl", fail)
+    warehouse.write("events/a.jsonl", [event()])
+    warehouse.write("events/b.csv", f"{HEADER}\n1,t,c1,login,2026-11-01\n")
+    assert [row.path for row in warehouse.run().refused] == ["events/a.jsonl"]
+    assert warehouse.values("select count(*) from raw.events") == [1]
 
 
 def test_file_that_cannot_be_opened_is_refused(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -910,6 +1029,25 @@ def test_accepted_file_is_loaded_and_the_verdict_recorded(warehouse: Warehouse) 
     assert report.files[0].reason.startswith("accepted by hand in spite of: events/bad.jsonl: 2 of 3 rows")
     assert warehouse.counts("events/bad.jsonl") == (3, 1, 2, 0, 0, 0)
     assert not warehouse.run().files
+
+
+def test_accepted_file_is_not_accepted_twice(warehouse: Warehouse) -> None:
+    warehouse.write("events/bad.jsonl", MOSTLY_BAD)
+    warehouse.run()
+    load.accept(warehouse.con, warehouse.raw, "events/bad.jsonl", **warehouse.at_this_run())
+    before = snapshot(warehouse)
+    with pytest.raises(load.LoadError, match="not refused"):
+        load.accept(warehouse.con, warehouse.raw, "events/bad.jsonl", **warehouse.at_this_run())
+    assert snapshot(warehouse) == before
+
+
+def test_unreadable_file_cannot_be_accepted(warehouse: Warehouse) -> None:
+    warehouse.write("events/bad.csv", "customer_id\nc1\n")
+    warehouse.run()
+    before = snapshot(warehouse)
+    with pytest.raises(load.LoadError, match=r"cannot be read, so it stays refused: events/bad\.csv: required"):
+        load.accept(warehouse.con, warehouse.raw, "events/bad.csv", **warehouse.at_this_run())
+    assert snapshot(warehouse) == before
 
 
 def test_accept_wants_the_refused_content(warehouse: Warehouse) -> None:

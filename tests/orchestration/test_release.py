@@ -9,6 +9,7 @@ import sys
 import textwrap
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -32,7 +33,6 @@ from orchestration.release.records import Mart, MonthFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from duckdb import DuckDBPyConnection
 
@@ -61,7 +61,7 @@ WAREHOUSE = """
     select id, customer_id, user_id as organization_id, 'Champions' as segment
     from marts.customers;
     create table marts.data_as_of as
-    select 'acme' as user_id, date '2026-03-09' as as_of_date;
+    select 'acme' as user_id, date '2026-03-09' as as_of_date, 'live' as as_of_basis, 'UTC' as timezone;
     create view marts.load_ledger as select * from raw.load_ledger;
     create table marts.order_lines as
     select uuid() as id, 'acme' as user_id, 'c' || (19 - i % 20) as customer_id,
@@ -554,6 +554,27 @@ def test_person_may_override_the_gate(house: House) -> None:
     assert house.publish(accept=True).release.gate.outcome == "passed"
 
 
+def test_tenant_that_goes_quiet_does_not_stop_the_release(house: House) -> None:
+    """Its as-of date goes back to its last event: a warning, where losing days is a refusal."""
+    house.publish()
+    house.execute("update marts.data_as_of set as_of_date = '2026-03-01', as_of_basis = 'last event'")
+    assert house.publish().release.gate.warnings == (
+        "data_as_of, rule as_of_moved: 1 row (acme) back from 2026-03-09 to 2026-03-01: the tenant has gone quiet",
+    )
+    house.execute("update marts.data_as_of set as_of_date = '2026-02-28'")
+    with pytest.raises(GateRefused, match=r"as_of_back: 1 row \(acme\) back from 2026-03-01 to 2026-02-28"):
+        house.publish()
+
+
+def test_ledger_may_grow_and_shrink(house: House) -> None:
+    """It tells of runs and files, not of customers."""
+    house.publish()
+    house.execute("insert into raw.load_ledger select 3 + i, 'published' from range(9) as r (i)")
+    assert house.publish().release.gate.warnings == ()
+    house.execute("delete from raw.load_ledger")
+    assert house.publish().release.gate.outcome == "passed"
+
+
 def test_gate_results_become_data_docs(house: House, tmp_path: Path) -> None:
     """The pages lie where they are asked for."""
     house.publish()
@@ -731,6 +752,55 @@ def test_publish_to_keeps_out_of_the_published_folder(house: House) -> None:
     for place in (house.published, house.published / "releases"):
         with pytest.raises(ReleaseError, match="within the published folder"):
             publish_to(house.home, place)
+
+
+def test_publish_to_leaves_alone_what_is_not_its_own(house: House, tmp_path: Path) -> None:
+    """The directory may hold other things: only leftovers of a crashed copy go."""
+    house.publish()
+    releases = tmp_path / "copy" / "releases"
+    (releases / ".git").mkdir(parents=True)
+    (releases / ".DS_Store").touch()
+    (releases / ".building-notes").touch()
+    (releases / "latest").symlink_to("elsewhere")
+    (releases / ".building-20990101T000000Z-dead" / "parquet").mkdir(parents=True)
+    (releases / ".removing-20990101T000000Z-dead").mkdir()
+    (releases / "20990101T000000Z-dead").symlink_to(".building-20990101T000000Z-dead")
+
+    copied = publish_to(house.home, tmp_path / "copy")
+    assert {path.name for path in releases.iterdir()} == {
+        ".git",
+        ".DS_Store",
+        ".building-notes",
+        "latest",
+        copied.release_id,
+    }
+
+
+def test_publish_to_an_impossible_place_says_so(house: House, tmp_path: Path) -> None:
+    """A file in the way, or a place where nothing can be made."""
+    house.publish()
+    file = tmp_path / "file"
+    file.touch()
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy" / "releases").touch()
+    for place in (file, file / "below", tmp_path / "copy", tmp_path / ("x" * 300), Path("/proc/nowhere")):
+        with pytest.raises(ReleaseError, match="the release cannot be copied to ") as raised:
+            publish_to(house.home, place)
+        assert str(place) in str(raised.value)
+
+
+def test_publish_to_a_place_that_is_not_writable_says_so(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder is there, but the copy may not be put into it."""
+
+    def fail(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "analytics.duckdb")
+
+    house.publish()
+    monkeypatch.setattr("pathlib.Path.replace", fail)
+    with pytest.raises(ReleaseError, match=r"copied to .*copy: Permission denied \(analytics.duckdb\)$"):
+        publish_to(house.home, tmp_path / "copy")
 
 
 def test_release_files_are_not_writable(house: House) -> None:

@@ -48,12 +48,12 @@ with_flags_and_measures as (
         {%- for type, property in measures.values() %}
             case
                 when events.event_type = '{{ type }}'
-                    then try_cast({{ json_text('events.event_properties', property) }} as decimal(18, 4))
+                    then {{ json_number('events.event_properties', property) }}
             end as {{ type }}_{{ property }},
         {%- endfor %}
         case
             when events.event_type = 'review'
-                then try_cast({{ json_text('events.event_properties', 'rating') }} as decimal(18, 4))
+                then {{ json_number('events.event_properties', 'rating') }}
         end as review_rating
     from events
     left join event_types on events.event_type = event_types.event_type

@@ -3,7 +3,9 @@
     python benchmarks/run.py --size 10M
 
 Phases of the product, each a real `warehouse` command in its own process: full build, one more day, nothing new.
-The yardstick is benchmarks/reference.sql on the same files. Results go to benchmarks/results.json, keyed by size.
+The yardstick is benchmarks/reference.sql on the same files. DuckDB gets the same memory limit on both sides
+(WAREHOUSE_MEMORY, else DUCKDB_MEMORY): without one it keeps whatever the machine has. Results go to
+benchmarks/results.json, keyed by size.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from orchestration import sample_data
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results.json"
+DUCKDB_MEMORY = "2.5GB"
 EVENT_TABLES = {
     "events": "event_date",
     "sessions": "session_date",
@@ -48,6 +51,7 @@ def main() -> None:
     if arguments.reference:
         run_reference(Path(arguments.reference))
         return
+    os.environ.setdefault("WAREHOUSE_MEMORY", DUCKDB_MEMORY)
     events = int(arguments.size.upper().replace("M", "000000").replace("K", "000"))
     with tempfile.TemporaryDirectory(prefix="bench-", dir=os.environ.get("BENCH_DIR")) as folder:
         figures = measure(Path(folder), events)
@@ -75,6 +79,7 @@ def measure(home: Path, events: int) -> dict[str, object]:
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {memory_gib():.0f} GiB",
         "duckdb": duckdb.__version__,
         "python": platform.python_version(),
+        "duckdb_memory_limit": os.environ["WAREHOUSE_MEMORY"],
         "generate_seconds": generated,
         "reference": reference,
         "full_build": full_build,
@@ -127,7 +132,8 @@ def run_reference(home: Path) -> None:
     script = (HERE / "reference.sql").read_text()
     for name, value in {"$raw": str(home / "raw"), "$out": str(out), "$counts": counts}.items():
         script = script.replace(name, value)
-    with duckdb.connect(out / "reference.duckdb") as con:
+    config = {"memory_limit": os.environ["WAREHOUSE_MEMORY"], "temp_directory": str(out / "tmp")}
+    with duckdb.connect(out / "reference.duckdb", config=config) as con:
         con.execute("set TimeZone = 'UTC'")
         con.execute(script)
         for table, day in EVENT_TABLES.items():

@@ -1,6 +1,7 @@
 {{ config(severity='warn', meta={'dagster': {'ref': {'name': 'data_as_of'}}}) }}
 
--- A date after 60 empty days with hardly any events is probably a wrong clock, and the as-of date may follow it: a person should look.
+-- A date after 60 empty days with hardly any events is probably a wrong clock, and the as-of date may follow it:
+-- a person should look.
 with stray_dates as (
 
     select

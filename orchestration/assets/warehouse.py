@@ -19,6 +19,9 @@ from orchestration.home import MANIFEST, Home, incremental_checksum, read_manife
 from orchestration.parameters import MODELS_STEP, reason_to_refresh
 from orchestration.resources import WarehouseResource, Wishes
 
+LARGEST_TOLD = 6
+"""How many tables a run names with their rows; the run ledger has them all."""
+
 DBT_LOG = "dbt.log"
 """What dbt said in the last run, in WAREHOUSE_HOME."""
 
@@ -72,10 +75,13 @@ def dbt_models(
     succeeded = invocation.is_successful()
     whole = replace(whole, status="success" if succeeded else "error", seconds=time.monotonic() - started)
     with home.connect() as con:
-        ledger.record(con, [*_steps(con, context.run_id, results, began), whole])
+        steps = _steps(con, context.run_id, results, began)
+        ledger.record(con, [*steps, whole])
     if not succeeded:
         raise dg.Failure(description=_explain(results, home), allow_retries=False)
     tests = sum(result["unique_id"].startswith("test.") for result in results)
+    largest = sorted((step for step in steps if step.row_count), key=lambda step: -step.row_count)[:LARGEST_TOLD]
+    say("        rows: " + ", ".join(f"{step.step} {step.row_count:,}" for step in largest))
     say(f"models  {len(results) - tests} built, {tests} tests passed or warned in {whole.seconds:.1f} s")
 
 

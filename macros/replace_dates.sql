@@ -36,6 +36,20 @@
 {%- endmacro %}
 
 {#-
+    A range of UTC timestamps around the touched dates: a local date lies within a day of the UTC date. Said of the stored column, it is
+    applied before personal data is reduced: 0.25 s instead of 13 s for one day of 10 M events. `is_touched` decides in the end.
+-#}
+{% macro may_be_touched(utc_timestamp) -%}
+    {%- set touched_dates = ref('int_touched_dates') -%}
+    {%- if is_incremental() -%}
+    {{ utc_timestamp }} >= (select min(event_date) from {{ touched_dates }}) - interval 1 day
+    and {{ utc_timestamp }} < (select max(event_date) from {{ touched_dates }}) + interval 2 day
+    {%- else -%}
+    true
+    {%- endif -%}
+{%- endmacro %}
+
+{#-
     Which rows of an event-level mart its data tests read: the recomputed ones, since the others passed in the run that wrote them.
     A full refresh and `--vars '{test_all_history: true}'` (weekly) test every row.
 -#}

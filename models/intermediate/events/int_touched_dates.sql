@@ -60,13 +60,16 @@ pending_loads as (
 
 ),
 
+-- Events are stored in the order of their loads: the lower bound lets the engine skip what was stored before.
 dates_of_pending_events as (
 
     select distinct
         user_id,
         event_date
     from events
-    where load_id in (select pending_loads.load_id from pending_loads)
+    where
+        load_id >= (select min(pending_loads.load_id) from pending_loads)
+        and load_id in (select pending_loads.load_id from pending_loads)
 
 ),
 

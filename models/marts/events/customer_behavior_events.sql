@@ -8,6 +8,7 @@
 with events as (
 
     select * from {{ ref('stg_events') }}
+    where {{ may_be_touched('created_at') }}
 
 ),
 

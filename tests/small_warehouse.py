@@ -166,9 +166,9 @@ class SmallWarehouse:
         return {name: str(result.status) for name, result in results.items() if result.status != "pass"}
 
 
-def parse_project(target: Path) -> Manifest:
+def parse_project(target: Path, project_dir: Path = PROJECT_DIR) -> Manifest:
     """Parse the project once; runs over the manifest need no parsing any more."""
-    folders = ["--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)]
+    folders = ["--project-dir", str(project_dir), "--profiles-dir", str(project_dir)]
     quiet = ["--quiet", "--log-level", "none", "--log-level-file", "none"]
     with mock.patch.dict(os.environ, {"WAREHOUSE_HOME": str(target)}):
         outcome = dbtRunner().invoke(

@@ -1,0 +1,65 @@
+"""Any number of runs, in any grouping, with late and repeated files, ends like one full refresh (DESIGN.md D3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from histories import (
+    ROUNDS,
+    WITHDRAWN,
+    all_files,
+    differing_tenants,
+    differs_from_full_refresh,
+    draw_histories,
+    explained,
+    land,
+    load_files,
+    play,
+)
+from small_warehouse import SmallWarehouse
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dbt.contracts.graph.manifest import Manifest
+
+
+def check_histories(count: int, folder: Path, manifest: Manifest) -> None:
+    """Play histories round by round; compare with a full refresh, and with another landing order."""
+    tenants = draw_histories(count)
+    assert len(tenants) == count
+    played = SmallWarehouse(folder / "played", manifest).create()
+    play(played, tenants)
+    found = differs_from_full_refresh(played)
+    assert not found, explained(found, tenants)
+
+    # Which of two contents of an event wins is a matter of order: such histories are left out.
+    peaceful = {name: history for name, history in tenants.items() if not history.has_conflicts}
+    assert len(peaceful) >= count / 4
+    others = {name: history for name, history in tenants.items() if history.has_conflicts}
+    at_once = SmallWarehouse(folder / "at_once", manifest).create()
+    land(at_once.home / "raw", tenants, set(all_files()) - WITHDRAWN.keys())
+    reverse_names(at_once.home / "raw")
+    load_files(at_once, ROUNDS - 1)
+    at_once.build()
+    found = differing_tenants(played.database, at_once.database, ignoring_loads=True)
+    found = {table: names - others.keys() for table, names in found.items() if names - others.keys()}
+    assert not found, explained(found, tenants)
+
+
+def reverse_names(raw: Path) -> None:
+    """Name files so that the last comes first."""
+    for feed in raw.iterdir():
+        for path in list(feed.iterdir()):
+            number, letter = path.stem
+            path.rename(path.with_name(f"{9 - int(number)}{'cba'['abc'.index(letter)]}{path.stem}.csv"))
+
+
+def test_fifty_histories_equal_a_full_refresh(tmp_path: Path, dbt_manifest: Manifest) -> None:
+    check_histories(50, tmp_path, dbt_manifest)
+
+
+@pytest.mark.deep
+def test_five_hundred_histories_equal_a_full_refresh(tmp_path: Path, dbt_manifest: Manifest) -> None:
+    check_histories(500, tmp_path, dbt_manifest)

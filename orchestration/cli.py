@@ -151,15 +151,27 @@ def init(*, quiet: bool) -> None:
 @click.option("--full-refresh", is_flag=True, help="Rebuild the event-level models from the raw tables.")
 @click.option("--accept-release", is_flag=True, help="Publish although gate 3 refuses; recorded in the release.")
 @click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Publish into a release of its own below this folder; readers keep theirs.",
+)
+@click.option(
     "--test-all-history", is_flag=True, help="Test event-level models over all dates, not the recomputed ones."
 )
-def run(as_of: datetime | None, *, full_refresh: bool, accept_release: bool, test_all_history: bool) -> None:
+def run(
+    as_of: datetime | None, output: Path | None, *, full_refresh: bool, accept_release: bool, test_all_history: bool
+) -> None:
     """Load new raw files, build and test the marts, publish a release."""
+    parameters = Parameters(
+        as_of.date() if as_of else None,
+        full_refresh,
+        accept_release,
+        output.absolute() if output else None,
+        test_all_history,
+    )
     home = prepare()
     with exclusive(home, "warehouse run"):
-        code = run_job(
-            home, Parameters(as_of.date() if as_of else None, full_refresh, accept_release, test_all_history)
-        )
+        code = run_job(home, parameters)
     sys.exit(code)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from datetime import date
+    from pathlib import Path
 
 
 MODELS_STEP = "models"
@@ -24,6 +25,8 @@ class Parameters:
     """Rebuild the event-level models from the raw tables."""
     accept_release: bool = False
     """Publish although gate 3 refuses; recorded in the release."""
+    output: Path | None = None
+    """Publish into a release of its own below this folder instead of over the current one."""
     test_all_history: bool = False
     """Test event-level models over all dates, not only the recomputed ones: the schedule does it on Sundays."""
 
@@ -48,6 +51,7 @@ class Parameters:
                         "as_of_date": self.as_of_date.isoformat() if self.as_of_date else "",
                         "full_refresh": self.full_refresh,
                         "accept_release": self.accept_release,
+                        "output": str(self.output) if self.output else "",
                         "test_all_history": self.test_all_history,
                     }
                 }
@@ -79,8 +83,9 @@ def reason_to_build(parameters: Parameters, state: State) -> str | None:
         (state.built_checksum != state.current_checksum, "models, macros or seeds changed"),
         (parameters.as_of_date is not None, f"as-of date {parameters.as_of_date} is asked for"),
         (state.was_as_of_given, "the last build was for an as-of date given by hand"),
-        (state.is_build_unfinished, "the last build did not end in a release"),
+        (state.is_build_unfinished, "the last build has not been published"),
         (parameters.full_refresh, "a full refresh is asked for"),
+        (parameters.output is not None, "a release apart is asked for"),
         (parameters.accept_release, "a refused release is accepted"),
         (parameters.test_all_history, "all history is to be tested"),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -36,10 +37,12 @@ class Wishes(dg.ConfigurableResource):
     as_of_date: str = ""
     full_refresh: bool = False
     accept_release: bool = False
+    output: str = ""
     test_all_history: bool = False
 
     @property
     def parameters(self) -> Parameters:
         """Return the wishes as typed parameters."""
         day = date.fromisoformat(self.as_of_date) if self.as_of_date else None
-        return Parameters(day, self.full_refresh, self.accept_release, self.test_all_history)
+        output = Path(self.output) if self.output else None
+        return Parameters(day, self.full_refresh, self.accept_release, output, self.test_all_history)

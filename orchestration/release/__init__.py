@@ -16,6 +16,7 @@ then pointed to (`publishing`). A crash at any moment leaves the last release in
 publish clears the leftovers (`folders`).
 """
 
+from orchestration.release.apart import publish_apart
 from orchestration.release.copying import publish_to
 from orchestration.release.folders import current_release, list_releases, read_release, rollback
 from orchestration.release.publishing import publish
@@ -29,6 +30,7 @@ __all__ = [
     "current_release",
     "list_releases",
     "publish",
+    "publish_apart",
     "publish_to",
     "read_release",
     "rollback",

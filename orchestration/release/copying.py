@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -27,6 +28,8 @@ from orchestration.release.records import ANALYTICS, PARQUET, RECORD, ReleaseErr
 from orchestration.release.sql import attached, column_list, create_view, identifier, in_release
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from duckdb import DuckDBPyConnection
 
     from orchestration.release.records import PublishedMart, Release
@@ -42,22 +45,30 @@ def publish_to(home: Path, directory: Path, *, path_prefix: str | None = None) -
 
     Raises ReleaseError when nothing has been published, or the directory cannot be written to.
     """
-    release, directory = current_release(home), directory.absolute()
+    release = current_release(home)
     if release is None:
         message = "nothing has been published yet"
         raise ReleaseError(message)
-    if directory.resolve().is_relative_to(published_folder(home).resolve()):
-        message = f"{directory} lies within the published folder: copy to another place"
-        raise ReleaseError(message)
     source = published_folder(home) / "releases" / release.release_id
+    with writing_to(directory, home) as place:
+        _copy_release(release, source, place, path_prefix)
+    return release
+
+
+@contextmanager
+def writing_to(directory: Path, home: Path) -> Iterator[Path]:
+    """Give the absolute path of a directory that a release may be written to; say so clearly when it cannot be."""
+    place = directory.absolute()
+    if place.resolve().is_relative_to(published_folder(home).resolve()):
+        message = f"{place} lies within the published folder: choose another place"
+        raise ReleaseError(message)
     try:
-        _copy_release(release, source, directory, path_prefix)
+        yield place
     except OSError as error:
         reason = error.strerror or str(error)
-        place = f" ({error.filename})" if error.filename else ""
-        message = f"the release cannot be copied to {directory}: {reason}{place}"
+        at = f" ({error.filename})" if error.filename else ""
+        message = f"the release cannot be written to {place}: {reason}{at}"
         raise ReleaseError(message) from error
-    return release
 
 
 def _copy_release(release: Release, source: Path, directory: Path, path_prefix: str | None) -> None:
@@ -67,7 +78,7 @@ def _copy_release(release: Release, source: Path, directory: Path, path_prefix: 
     if not (releases / release.release_id).exists():
         with release_folder(releases, release.release_id) as folder:
             _copy_files(release, source, folder, newest_release(releases))
-    _copy_analytics(release, source / ANALYTICS, directory, path_prefix)
+    copy_analytics(release, source / ANALYTICS, directory, path_prefix)
     retire(releases, keep=release.release_id)
 
 
@@ -87,7 +98,7 @@ def _copy_files(release: Release, source: Path, folder: Path, last: Release | No
     write_text(folder / RECORD, release.to_json())
 
 
-def _copy_analytics(release: Release, source: Path, directory: Path, path_prefix: str | None) -> None:
+def copy_analytics(release: Release, source: Path, directory: Path, path_prefix: str | None) -> None:
     """Copy analytics.duckdb to a directory, with views over the files as its clients see them."""
     releases = directory / "releases"
     with (

@@ -12,7 +12,7 @@ import duckdb
 
 from orchestration.quality import release_gate
 from orchestration.quality.release_gate import Comparison, Verdict, judge
-from orchestration.release.building import Builder
+from orchestration.release.building import Builder, require_built
 from orchestration.release.folders import (
     current_release,
     new_release_id,
@@ -71,16 +71,17 @@ def publish(  # noqa: PLR0913 - the run's settings, by name
     Raises GateRefused when gate 3 refuses, ReleaseError when a public mart has not been built.
     """
     releases = published_folder(home) / "releases"
-    with _connection(warehouse, config) as con:
+    with connection(warehouse, config) as con:
         # Only now, because whoever holds the warehouse is the only one that builds releases.
         remove_leftovers(releases)
         newest, former = newest_release(releases), current_release(home)
         reason = "it was asked for" if rewrite_all else None
         reason = reason or reason_to_rewrite(con, newest, code_checksum)
-        moment = _aware(published_at)
+        moment = aware(published_at)
         release_id = new_release_id(moment, run_id, newest)
         with release_folder(releases, release_id) as folder:
             builder = Builder(con, folder, release_id, None if reason else newest)
+            require_built(con, public_marts(manifest))
             with builder.analytics():
                 marts = builder.build_marts(public_marts(manifest))
                 verdict = _judge(con, home, former, builder, docs_dir)
@@ -112,7 +113,8 @@ def publish(  # noqa: PLR0913 - the run's settings, by name
 
 
 @contextmanager
-def _connection(warehouse: Path, config: Mapping[str, str] | None) -> Iterator[DuckDBPyConnection]:
+def connection(warehouse: Path, config: Mapping[str, str] | None) -> Iterator[DuckDBPyConnection]:
+    """Open the working warehouse, which must exist already, in UTC."""
     if not warehouse.is_file():
         message = f"there is no warehouse at {warehouse}"
         raise ReleaseError(message)
@@ -121,7 +123,8 @@ def _connection(warehouse: Path, config: Mapping[str, str] | None) -> Iterator[D
         yield con
 
 
-def _aware(moment: datetime) -> datetime:
+def aware(moment: datetime) -> datetime:
+    """Return a moment in UTC with its zone; one without a zone is UTC."""
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 

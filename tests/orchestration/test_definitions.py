@@ -94,6 +94,7 @@ def test_run_parameters_become_dbt_arguments() -> None:
         "as_of_date": "2024-02-29",
         "full_refresh": False,
         "accept_release": True,
+        "output": "",
         "test_all_history": False,
     }
 
@@ -120,7 +121,7 @@ QUIET = State(0, 0, built_checksum="a", current_checksum="a", was_as_of_given=Fa
         (Parameters(), State(0, 1, "a", "a", was_as_of_given=False), "1 requests"),
         (Parameters(), State(0, 0, "a", "b", was_as_of_given=False), "changed"),
         (Parameters(), State(0, 0, "a", "a", was_as_of_given=True), "given by hand"),
-        (Parameters(), replace(QUIET, is_build_unfinished=True), "did not end in a release"),
+        (Parameters(), replace(QUIET, is_build_unfinished=True), "has not been published"),
         (Parameters(as_of_date=date(2024, 1, 1)), QUIET, "2024-01-01"),
         (Parameters(full_refresh=True), QUIET, "full refresh"),
         (Parameters(accept_release=True), QUIET, "accepted"),

@@ -180,17 +180,26 @@ def test_incidents_leave_the_same_rows_as_an_undisturbed_run(undisturbed: Wareho
 
 
 def test_past_days_rollback_and_backfill(undisturbed: Warehouse, tmp_path: Path) -> None:
-    """Three runs: a past as-of date is refused over a later release, published when accepted; and back again."""
+    """Three runs: a past as-of date goes into a release apart, or over a later one when accepted; and back again."""
     warehouse = Warehouse(tmp_path / "home")
     shutil.copytree(undisturbed.home, warehouse.home, symlinks=True)
     as_of = "select distinct as_of_date::varchar from marts.data_as_of where user_id = 'corner_cafe'"
 
-    output = warehouse.run("run", "--as-of", "2024-06-15", expect=1)
-    assert "as_of_back" in output
+    apart = tmp_path / "apart"
+    warehouse.run("run", "--as-of", "2024-06-15", "--output", str(apart))
     assert warehouse.rows(as_of) == [("2024-06-30",)]
+    with duckdb.connect(apart / "analytics.duckdb", read_only=True) as con:
+        assert con.execute(as_of).fetchall() == [("2024-06-15",)]
+        last_dates = (
+            f"select max(event_date)::varchar from marts.{mart} where user_id = 'corner_cafe'"
+            for mart in ("customer_behavior_events", "customer_daily", "order_lines")
+        )
+        assert all(con.execute(sql).fetchone()[0] <= "2024-06-15" for sql in last_dates)
+        past = con.execute("select * from marts.customer_behavior_summary order by all").fetchall()
 
     warehouse.run("run", "--as-of", "2024-06-15", "--accept-release")
     assert warehouse.rows(as_of) == [("2024-06-15",)]
+    assert warehouse.rows("select * from marts.customer_behavior_summary order by all") == past
     assert warehouse.rows("select max(date)::varchar from marts.behavioral_analytics") == [("2024-06-15",)]
 
     warehouse.run("rollback")

@@ -33,6 +33,7 @@
     {%- else -%}
     true
     {%- endif -%}
+    {%- if config.get('in_batches') %} and {{ is_in_batch(date_column) }}{% endif -%}
 {%- endmacro %}
 
 {#-

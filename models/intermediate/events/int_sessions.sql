@@ -1,7 +1,8 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='replace_dates',
-    date_column='session_date'
+    date_column='session_date',
+    in_batches=true
 ) }}
 
 with events as (

@@ -1,17 +1,6 @@
 {{ config(materialized='table') }}
 
-with events as (
-
-    select
-        user_id,
-        event_date,
-        created_at,
-        load_id
-    from {{ ref('stg_events') }}
-
-),
-
-organization_versions as (
+with organization_versions as (
 
     select * from {{ ref('stg_organization_versions') }}
 
@@ -19,7 +8,10 @@ organization_versions as (
 
 tenants as (
 
-    select user_id from {{ ref('stg_organizations') }}
+    select
+        user_id,
+        timezone
+    from {{ ref('stg_organizations') }}
 
 ),
 
@@ -61,15 +53,29 @@ pending_loads as (
 ),
 
 -- Events are stored in the order of their loads: the lower bound lets the engine skip what was stored before.
-dates_of_pending_events as (
+hours_of_pending_events as (
 
-    select distinct
+    select
         user_id,
-        event_date
-    from events
+        min(created_at) as first_at,
+        max(created_at) as last_at
+    from {{ ref('stg_event_times') }}
     where
         load_id >= (select min(pending_loads.load_id) from pending_loads)
         and load_id in (select pending_loads.load_id from pending_loads)
+    group by user_id, date_trunc('hour', created_at)
+
+),
+
+-- An hour has one midnight at most: the dates of its first and last event are all. 100 M events have few hours.
+dates_of_pending_events as (
+
+    select distinct
+        hours.user_id,
+        cast({{ local_time('moments.created_at', 'tenants.timezone') }} as date) as event_date
+    from hours_of_pending_events as hours
+    inner join tenants on hours.user_id = tenants.user_id
+    cross join lateral (values (hours.first_at), (hours.last_at)) as moments (created_at)
 
 ),
 
@@ -88,21 +94,16 @@ zones_in_question as (
         tenants.user_id,
         coalesce(
             arg_max(
-                organization_versions.timezone,
-                (
-                    organization_versions.updated_at,
-                    organization_versions.load_id,
-                    organization_versions.file_id,
-                    organization_versions.record_number
-                )
+                versions.timezone,
+                (versions.updated_at, versions.load_id, versions.file_id, versions.record_number)
             ),
             'UTC'
         ) as timezone
     from tenants
-    left join organization_versions
+    left join organization_versions as versions
         on
-            tenants.user_id = organization_versions.user_id
-            and organization_versions.load_id not in (select pending_loads.load_id from pending_loads)
+            tenants.user_id = versions.user_id
+            and versions.load_id not in (select pending_loads.load_id from pending_loads)
     group by tenants.user_id
 
 ),
@@ -123,14 +124,23 @@ tenants_in_whole as (
 ),
 
 -- Whatever the zone was, a local date lies within a day of the UTC date.
+utc_dates as (
+
+    select distinct
+        user_id,
+        cast(created_at as date) as utc_date
+    from {{ ref('stg_event_times') }}
+    where user_id in (select tenants_in_whole.user_id from tenants_in_whole)
+
+),
+
 dates_in_any_zone as (
 
     select distinct
-        events.user_id,
-        {{ add_days('cast(events.created_at as date)', 'shift.days') }} as event_date
-    from events
-    cross join (values (-1), (0), (1)) as shift (days)
-    where events.user_id in (select tenants_in_whole.user_id from tenants_in_whole)
+        utc_dates.user_id,
+        {{ add_days('utc_dates.utc_date', 'shifts.day_count') }} as event_date
+    from utc_dates
+    cross join (values (-1), (0), (1)) as shifts (day_count)
 
 ),
 

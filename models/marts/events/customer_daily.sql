@@ -2,6 +2,7 @@
     materialized='incremental',
     incremental_strategy='replace_dates',
     date_column='event_date',
+    in_batches=true,
     meta={'published_by': 'event_date'}
 ) }}
 

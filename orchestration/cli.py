@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import click
 import duckdb
 
-from orchestration import ledger, load, release
+from orchestration import ledger, load, release, verify
 from orchestration.console import say
 from orchestration.home import (
     DBT,
@@ -52,6 +52,8 @@ KNOWN_FAILURES = (
     WarehouseBusyError,
     release.ReleaseError,
     load.LoadError,
+    verify.VerifyError,
+    verify.RebuildError,
     duckdb.Error,
     OSError,
     subprocess.CalledProcessError,
@@ -281,6 +283,21 @@ def status() -> None:
     say("slowest models of the last run")
     for step, seconds, rows in slowest:
         say(f"  {step:<32} {seconds:6.2f} s" + (f" {rows:>14,} rows" if rows is not None else ""))
+
+
+@main.command(name="verify")
+@click.option("--sample", type=click.IntRange(min=1), help="Check that many random (tenant, date) pairs only.")
+@click.option("--seed", type=int, help="Draw the sample of an earlier check again.")
+def verify_command(sample: int | None, seed: int | None) -> None:
+    """Prove that the marts equal a full rebuild from the same raw tables; name the first rows that differ."""
+    if seed is not None and sample is None:
+        message = "--seed repeats a sample: it goes with --sample"
+        raise click.UsageError(message)
+    verdict = verify.verify(prepare(), run_id=verify.new_run_id(), sample=sample, seed=seed)
+    if verdict.drifted:
+        click.echo(f"warehouse: {verdict.summary}", err=True)
+        sys.exit(FAILED)
+    say(f"verify  {verdict.summary}")
 
 
 @main.command()

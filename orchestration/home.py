@@ -54,6 +54,11 @@ class Home:
         return self.path / "docs" / "data_quality"
 
     @property
+    def scratch(self) -> Path:
+        """Return the folder in which `warehouse verify` rebuilds; it is there only while that goes on."""
+        return self.path / "tmp" / "verify"
+
+    @property
     def lock(self) -> Path:
         """Return the file whose lock says that a run is under way, and whose text says which."""
         return self.path / "run.lock"
@@ -71,6 +76,11 @@ class Home:
             "memory_limit": os.environ.get("WAREHOUSE_MEMORY", "75%"),
             "temp_directory": str(self.path / "tmp"),
         }
+
+    @property
+    def scratch_settings(self) -> dict[str, str]:
+        """Return DuckDB's limits for work on the scratch database; what it spills goes with the scratch folder."""
+        return self.settings | {"temp_directory": str(self.scratch / "spill")}
 
     @contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:

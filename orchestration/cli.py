@@ -280,6 +280,7 @@ def status() -> None:
     for (reason,) in refused:
         say(f"  refused {reason}")
     say(f"events after the as-of date, waiting: {pending or 0:,}")
+    say(f"verified {verify.last_verification(home)}")
     say("slowest models of the last run")
     for step, seconds, rows in slowest:
         say(f"  {step:<32} {seconds:6.2f} s" + (f" {rows:>14,} rows" if rows is not None else ""))

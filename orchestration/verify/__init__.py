@@ -6,7 +6,7 @@ does so for a few dates of the incremental models only, which alone can drift: a
 (`sampling`). Neither writes to the working marts or to the release; the run ledger gets a step `verify`.
 """
 
-from orchestration.verify.checking import Verdict, VerifyError, new_run_id, verify
+from orchestration.verify.checking import Verdict, VerifyError, last_verification, new_run_id, verify
 from orchestration.verify.scratch import RebuildError
 
-__all__ = ["RebuildError", "Verdict", "VerifyError", "new_run_id", "verify"]
+__all__ = ["RebuildError", "Verdict", "VerifyError", "last_verification", "new_run_id", "verify"]

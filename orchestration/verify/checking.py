@@ -86,9 +86,21 @@ def verify(home: Home, *, run_id: str, sample: int | None = None, seed: int | No
             raise
         finally:
             if step.message:
-                with home.connect() as con:
-                    ledger.record(con, [replace(step, seconds=time.monotonic() - started)])
+                _record(home, replace(step, seconds=time.monotonic() - started))
     return verdict
+
+
+def _record(home: Home, step: ledger.Step) -> None:
+    with home.connect() as con:
+        ledger.record(con, [step])
+    home.verified.write_text(f"{step.started_at:%Y-%m-%d %H:%M} UTC: {step.message}\n", encoding="utf-8")
+
+
+def last_verification(home: Home) -> str:
+    """Return when the warehouse was last verified, and what came out, in one line."""
+    if not home.verified.exists():
+        return "never; `warehouse verify` compares the marts with a rebuild"
+    return home.verified.read_text(encoding="utf-8").partition("\n")[0]
 
 
 def _chosen(seed: int | None) -> int:

@@ -11,7 +11,7 @@ DEFAULT_SAMPLE = 20
 """Tenants' dates that are drawn for a check; WAREHOUSE_VERIFY_SAMPLE changes it."""
 
 
-@dg.op(name="verify_sample", out={})
+@dg.op
 def verify_sample(context: dg.OpExecutionContext, warehouse: WarehouseResource) -> None:
     """Recompute a few random dates of the incremental models; fail with the keys that differ."""
     size = int(os.environ.get("WAREHOUSE_VERIFY_SAMPLE", DEFAULT_SAMPLE))

@@ -201,11 +201,14 @@ def _differences(
             )
             found.append([dict(zip(columns, row, strict=True)) for row in cursor.fetchall()])
     told = [dict(zip(table.key, row, strict=True)) for row in con.execute(f"from told order by {key}").fetchall()]
-    return count, tuple(finding(values, *found) for values in told)
+    return count, tuple(finding(table, values, *found) for values in told)
 
 
 def finding(
-    key: Mapping[str, Any], working: Sequence[Mapping[str, Any]], recomputed: Sequence[Mapping[str, Any]]
+    table: Table,
+    key: Mapping[str, Any],
+    working: Sequence[Mapping[str, Any]],
+    recomputed: Sequence[Mapping[str, Any]],
 ) -> str:
     """Say how the rows of one key differ: which side has them, or in which columns. Values may be personal data."""
     left, right = (
@@ -221,4 +224,11 @@ def finding(
             how = "differs in " + ", ".join(name for name in left[0] if left[0][name] != right[0][name])
         case _:
             how = f"{len(left)} rows in the working marts, {len(right)} in the rebuild"
-    return f"{', '.join(f'{name}={value}' for name, value in key.items())}: {how}"
+    # Where an incremental model's key does not say it: the dates that `warehouse backfill` would mend.
+    places = [name for name in ("user_id", table.date_column) if table.date_column and name not in key]
+    place = f" ({_named({name: (left or right)[0][name] for name in places})})" if places else ""
+    return f"{_named(key)}{place}: {how}"
+
+
+def _named(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in values.items())

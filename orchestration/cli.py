@@ -1,4 +1,4 @@
-"""The `warehouse` command. Every subcommand runs the same Dagster job that the schedule runs.
+"""The `warehouse` command. Its subcommands run what the schedules run: Dagster's daily job, or the same functions.
 
 Exit codes: 0 done; 1 a gate refused or a step failed (the last release stands); 2 wrong usage; 3 all is done that
 could be, but at least one file was refused.

@@ -138,6 +138,8 @@ def _check_sample(home: Home, size: int, seed: int) -> Verdict:
     with scratch_database(home) as con:
         show_raw_tables(con)
         drawn = draw(con, tables, size, seed)
+        if not drawn:
+            return Verdict("there are no events, so no dates", ())
         dates = computed_dates(drawn)
         ask_for(con, tables, dates)
         (events,) = con.execute("select count(*) from raw.events").fetchone()

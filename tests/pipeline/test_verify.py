@@ -248,6 +248,11 @@ def test_what_a_run_would_still_change_is_not_verified(copied: SmallWarehouse, s
     assert verifications(copied) == []
 
 
+def test_a_warehouse_without_events_has_nothing_to_sample(copied: SmallWarehouse) -> None:
+    copied.execute("delete from raw.events", *(f"delete from {drift.table}" for drift in DRIFTS))
+    assert verify.verify(Home(copied.home), run_id="empty", sample=20).drifted == []
+
+
 def test_an_empty_home_is_told_to_run_first(tmp_path: Path) -> None:
     output = Warehouse(tmp_path).run("verify", expect=1)
     assert "`warehouse run` first" in output

@@ -82,11 +82,6 @@ class Home:
             "temp_directory": str(self.path / "tmp"),
         }
 
-    @property
-    def scratch_settings(self) -> dict[str, str]:
-        """Return DuckDB's limits for work on the scratch database; what it spills goes with the scratch folder."""
-        return self.settings | {"temp_directory": str(self.scratch / "spill")}
-
     @contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open the working database for writing; time zone UTC, spill files below the home."""

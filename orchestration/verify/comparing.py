@@ -6,12 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import duckdb
-
 from orchestration.release.sql import attached, identifier
+from orchestration.verify.scratch import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    import duckdb
 
     from orchestration.home import Home
 
@@ -110,8 +111,7 @@ def compare(
 
     `dates`: only rows of these tenants and dates, by the name of the tables' date column.
     """
-    with duckdb.connect(config=home.scratch_settings) as con:
-        con.execute("set TimeZone = 'UTC'")
+    with opened(home, ":memory:") as con:
         for column, pairs in (dates or {}).items():
             con.execute(f"create temp table dates_of_{column} (user_id varchar, {column} date)")
             con.executemany(f"insert into dates_of_{column} values (?, ?)", sorted(pairs))
@@ -173,8 +173,8 @@ def _differences(
     """Return how many keys differ, and what differs for the first of them."""
     key = ", ".join(map(identifier, table.key))
     sides = {"working_rows": _working, "recomputed_rows": _recomputed}
-    for rows, opened in sides.items():
-        with opened(con, home):
+    for rows, side in sides.items():
+        with side(con, home):
             con.execute(
                 f"create or replace temp table {rows} as "
                 f"select {key}, {_row_hash(columns)} as row_hash from {_rows(table, is_sample=is_sample)}"
@@ -194,8 +194,8 @@ def _differences(
     con.execute(f"create or replace temp table told as from differing order by {key} limit {KEYS_TOLD}")
     same_key = " and ".join(f"told.{name} is not distinct from side.{name}" for name in map(identifier, table.key))
     found = []
-    for opened in sides.values():
-        with opened(con, home):
+    for side in sides.values():
+        with side(con, home):
             cursor = con.execute(
                 f"select side.* from {_rows(table, is_sample=is_sample)} as side inner join told on {same_key}"
             )

@@ -17,6 +17,7 @@ from orchestration.release.sql import attached, identifier
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import date
+    from pathlib import Path
 
     from orchestration.home import Home
 
@@ -45,12 +46,23 @@ def scratch_folder(home: Home) -> Iterator[None]:
 
 
 @contextmanager
+def opened(home: Home, database: Path | str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a database within the home's limits; what it spills goes with the scratch folder."""
+    with duckdb.connect(database, config=home.settings | {"temp_directory": str(home.scratch / "spill")}) as con:
+        con.execute("set TimeZone = 'UTC'")
+        # Else it runs through the lines that people read.
+        con.execute("set enable_progress_bar = false")
+        yield con
+
+
+@contextmanager
 def scratch_database(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the scratch database for writing, the working one beside it as `working`, for reading only."""
-    with duckdb.connect(home.scratch / home.database.name, config=home.scratch_settings) as con:
-        con.execute("set TimeZone = 'UTC'")
-        with attached(con, home.database, "working", "(read_only)"):
-            yield con
+    with (
+        opened(home, home.scratch / home.database.name) as con,
+        attached(con, home.database, "working", "(read_only)"),
+    ):
+        yield con
 
 
 def show_raw_tables(con: duckdb.DuckDBPyConnection) -> None:

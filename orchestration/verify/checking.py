@@ -139,14 +139,15 @@ def _check_sample(home: Home, size: int, seed: int) -> Verdict:
         show_raw_tables(con)
         drawn = draw(con, tables, size, seed)
         if not drawn:
-            return Verdict("there are no events, so no dates", ())
+            return Verdict("no (tenant, date) pair has events", ())
         dates = computed_dates(drawn)
         ask_for(con, tables, dates)
         (events,) = con.execute("select count(*) from raw.events").fetchone()
-    say(f"verify  recomputing {len(drawn)} tenants' dates of seed {seed} from {events:,} raw events")
+    scope = f"{len(drawn)} (tenant, date) pairs of seed {seed}"
+    say(f"verify  recomputing {scope} from {events:,} raw events")
     rebuild(home, ["--select", "+config.materialized:incremental"])
     compared = {"event_date": dates, "session_date": complete_session_dates(dates)}
-    return Verdict(f"{len(drawn)} dates of seed {seed}", tuple(_told(compare(home, tables, compared))))
+    return Verdict(scope, tuple(_told(compare(home, tables, compared))))
 
 
 def _told(comparisons: Iterator[Comparison]) -> Iterator[Comparison]:

@@ -1,4 +1,4 @@
-"""The `warehouse` command. Every subcommand runs the same Dagster job that the schedule runs.
+"""The `warehouse` command. Its subcommands run what the schedules run: Dagster's daily job, or the same functions.
 
 Exit codes: 0 done; 1 a gate refused or a step failed (the last release stands); 2 wrong usage; 3 all is done that
 could be, but at least one file was refused.
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import click
 import duckdb
 
-from orchestration import ledger, load, release
+from orchestration import ledger, load, release, verify
 from orchestration.console import say
 from orchestration.home import (
     DBT,
@@ -52,6 +52,8 @@ KNOWN_FAILURES = (
     WarehouseBusyError,
     release.ReleaseError,
     load.LoadError,
+    verify.VerifyError,
+    verify.RebuildError,
     duckdb.Error,
     OSError,
     subprocess.CalledProcessError,
@@ -290,9 +292,25 @@ def status() -> None:
     for (reason,) in refused:
         say(f"  refused {reason}")
     say(f"events after the as-of date, waiting: {pending or 0:,}")
+    say(f"verified {verify.last_verification(home)}")
     say("slowest models of the last run")
     for step, seconds, rows in slowest:
         say(f"  {step:<32} {seconds:6.2f} s" + (f" {rows:>14,} rows" if rows is not None else ""))
+
+
+@main.command(name="verify")
+@click.option("--sample", type=click.IntRange(min=1), help="Check that many random (tenant, date) pairs only.")
+@click.option("--seed", type=int, help="Draw the sample of an earlier check again.")
+def verify_command(sample: int | None, seed: int | None) -> None:
+    """Prove that the marts equal a full rebuild from the same raw tables; name the first rows that differ."""
+    if seed is not None and sample is None:
+        message = "--seed repeats a sample: it goes with --sample"
+        raise click.UsageError(message)
+    verdict = verify.verify(prepare(), run_id=verify.new_run_id(), sample=sample, seed=seed)
+    if verdict.drifted:
+        click.echo(f"warehouse: {verdict.summary}", err=True)
+        sys.exit(FAILED)
+    say(f"verify  {verdict.summary}")
 
 
 @main.command()

@@ -54,6 +54,16 @@ class Home:
         return self.path / "docs" / "data_quality"
 
     @property
+    def scratch(self) -> Path:
+        """Return the folder in which `warehouse verify` rebuilds; it is there only while that goes on."""
+        return self.path / "tmp" / "verify"
+
+    @property
+    def verified(self) -> Path:
+        """Return the file that tells how the last verification went; nobody needs the working database to read it."""
+        return self.path / "verified.txt"
+
+    @property
     def lock(self) -> Path:
         """Return the file whose lock says that a run is under way, and whose text says which."""
         return self.path / "run.lock"

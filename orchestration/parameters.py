@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 MODELS_STEP = "models"
 """The run ledger's name for the dbt build as a whole."""
 
+VERIFY_STEP = "verify"
+"""The run ledger's name for a comparison of the marts with a rebuild."""
+
 
 @dataclass(frozen=True)
 class Parameters:

@@ -6,6 +6,7 @@ import os
 
 import dagster as dg
 
+from orchestration.assets.verify import verify_sample
 from orchestration.parameters import Parameters
 
 SUNDAY = 6
@@ -16,14 +17,28 @@ daily_job = dg.define_asset_job(
     description="Load new raw files, build and test the models, publish. Stops after the load when nothing is new.",
 )
 
+TIMEZONE = os.environ.get("WAREHOUSE_SCHEDULE_TIMEZONE", "UTC")
+
 
 @dg.schedule(
     name="every_morning",
     job=daily_job,
     cron_schedule=f"0 {int(os.environ.get('WAREHOUSE_SCHEDULE_HOUR', '3'))} * * *",
-    execution_timezone=os.environ.get("WAREHOUSE_SCHEDULE_TIMEZONE", "UTC"),
+    execution_timezone=TIMEZONE,
 )
 def daily_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     """Run every morning; on Sundays the tests of event-level models read all history."""
     is_sunday = context.scheduled_execution_time.weekday() == SUNDAY
     return dg.RunRequest(run_config=Parameters(test_all_history=is_sunday).run_config())
+
+
+@dg.job(name="verify", description="Recompute a sample of dates from the raw tables; fail where the marts differ.")
+def verify_job() -> None:
+    """Run the sample check of `warehouse verify`."""
+    verify_sample()
+
+
+weekly_verification = dg.ScheduleDefinition(
+    name="verify_weekly", job=verify_job, cron_schedule="0 5 * * 1", execution_timezone=TIMEZONE
+)
+"""Mondays at 5, when the day's run is through: what drifts shows within weeks, for the price of a few dates."""

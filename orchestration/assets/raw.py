@@ -4,14 +4,14 @@ import time
 from collections.abc import Iterator
 
 import dagster as dg
-import duckdb
 
 from orchestration import ledger, load
 from orchestration.console import say
-from orchestration.home import Home, known_event_types, project_checksum
-from orchestration.parameters import MODELS_STEP, State, reason_to_build
+from orchestration.home import known_event_types
+from orchestration.parameters import reason_to_build
 from orchestration.quality.checks import load_checks
 from orchestration.resources import WarehouseResource, Wishes
+from orchestration.state import waiting
 
 FEEDS = ("events", "customers", "organizations")
 LEDGERS = ("load_ledger", "rejected_rows", "tenant_loads", "recompute_requests")
@@ -58,22 +58,3 @@ def load_assets(
     say(f"load    done in {seconds:.1f} s; building, because {reason}")
     for table in (*FEEDS, *LEDGERS):
         yield dg.MaterializeResult(asset_key=["raw", table])
-
-
-def waiting(con: duckdb.DuckDBPyConnection, home: Home) -> State:
-    """Read what waits for a build from the ledgers."""
-    count = "select count(*) from raw.{} where state = 'pending'"
-    clock = con.execute("select 1 from duckdb_tables() where table_name = 'int_tenant_clock'").fetchone()
-    given = (
-        clock
-        and con.execute("select 1 from intermediate.int_tenant_clock where as_of_basis = 'given' limit 1").fetchone()
-    )
-    published = (home.path / "published" / "current").exists()
-    return State(
-        pending_loads=con.execute(count.format("load_ledger")).fetchone()[0],
-        pending_requests=con.execute(count.format("recompute_requests")).fetchone()[0],
-        built_checksum=ledger.last_checksum(con, "run") if published else None,
-        current_checksum=project_checksum(),
-        was_as_of_given=bool(given),
-        is_build_unfinished=ledger.is_unpublished(con, MODELS_STEP),
-    )

@@ -60,7 +60,8 @@ def dbt_models(
         # Before dbt begins: whatever ends this run, the next one knows which code the tables may come from.
         ledger.record(con, [whole])
     say("models  " + (f"full refresh of the event-level models: {refresh}" if refresh else "touched dates only"))
-    for leftover in (home.path / "tmp").glob("dbt-*"):
+    # Of runs and verifications that were killed.
+    for leftover in [*(home.path / "tmp").glob("dbt-*"), home.scratch]:
         shutil.rmtree(leftover, ignore_errors=True)
     target = home.path / "tmp" / f"dbt-{context.run_id}"
     invocation = dbt.cli(

@@ -61,7 +61,7 @@ class Builder:
 
     def build_marts(self, marts: Sequence[Mart]) -> dict[str, PublishedMart]:
         """Write every mart, and what the release says about its as-of dates."""
-        _require_built(self.con, marts)
+        require_built(self.con, marts)
         touched = touched_months(self.con, marts) if self.reusable else None
         for mart in marts:
             started = time.perf_counter()
@@ -78,7 +78,7 @@ class Builder:
         Its tables stand in schema main, because a database named like one of its schemas makes
         every name in it ambiguous: so `restricted.customer_contacts` works wherever it is attached.
         """
-        _require_built(self.con, models)
+        require_built(self.con, models)
         path = self.folder / RESTRICTED
         with attached(self.con, path, "contacts", _STORAGE):
             for model in models:
@@ -166,7 +166,8 @@ class Builder:
         )
 
 
-def _require_built(con: DuckDBPyConnection, marts: Sequence[Mart]) -> None:
+def require_built(con: DuckDBPyConnection, marts: Sequence[Mart]) -> None:
+    """Raise ReleaseError, naming them, when models have not been built."""
     relations = con.execute("""
         select table_schema, table_name
         from information_schema.tables

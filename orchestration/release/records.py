@@ -76,6 +76,15 @@ class GateRecord:
 
 
 @dataclass(frozen=True)
+class Restated:
+    """How many published figures one cause changed, on how many pairs of tenant and date."""
+
+    cause: str
+    figures: int
+    dates: int
+
+
+@dataclass(frozen=True)
 class Release:
     """The content of release.json; `follows` is the release whose files it could link to."""
 
@@ -87,6 +96,8 @@ class Release:
     as_of: dict[str, date]
     marts: dict[str, PublishedMart]
     gate: GateRecord
+    figures_checksum: str | None = None
+    """Of the code of the figures whose restatements are recorded; None: an older version did not say."""
 
     def to_json(self) -> str:
         """Return the release as the text of its release.json."""
@@ -120,6 +131,8 @@ class ReleaseReport:
     """Months that should not have changed but had: written anew."""
     retired: tuple[str, ...]
     """Releases that were removed because newer ones took their place."""
+    restated: tuple[Restated, ...] = ()
+    """What was published before and now reads otherwise, by cause."""
 
     @property
     def written(self) -> tuple[MonthFile, ...]:

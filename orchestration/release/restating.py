@@ -234,7 +234,8 @@ def _find_news(con: DuckDBPyConnection, former_id: str) -> None:
             group by user_id, event_date
         )
         select
-            tenants.user_id, requests.cause, case requests.cause when 'erasure' then 1 else 2 end as rank,
+            tenants.user_id, requests.cause,
+            case requests.cause when 'erasure' then 1 when 'withdrawn file' then 2 else 4 end as rank,
             requests.from_date, requests.to_date, withdrawn.load_id, null as feed
         from requests
         join (select distinct user_id from restated) as tenants

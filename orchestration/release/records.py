@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -105,8 +105,9 @@ class Release:
 
     @classmethod
     def from_json(cls, text: str) -> Release:
-        """Read what `to_json` wrote."""
-        record = json.loads(text)
+        """Read what `to_json` wrote, in this version or another: what this one does not know is left out."""
+        known = {field.name for field in fields(cls)}
+        record = {name: value for name, value in json.loads(text).items() if name in known}
         return cls(
             **record
             | {

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import click
 import duckdb
 
-from orchestration import ledger, load, release, verify
+from orchestration import last_run, ledger, load, release, verify
 from orchestration.console import say
 from orchestration.home import (
     DBT,
@@ -30,6 +30,7 @@ from orchestration.home import (
     warehouse_home,
 )
 from orchestration.parameters import Parameters
+from orchestration.status import last_run_line, release_lines
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -279,12 +280,8 @@ def status() -> None:
             order by path
             """
         ).fetchall()
-        slowest = con.execute(
-            "select step, seconds, row_count from marts.run_ledger "
-            "where kind = 'model' and run_id = (select arg_max(run_id, started_at) from marts.run_ledger) "
-            "order by seconds desc, step limit 5"
-        ).fetchall()
         pending = con.execute("select sum(pending_event_count) from marts.data_as_of").fetchone()[0]
+        lines = [last_run_line(last_run.read(home)), *release_lines(con, current)]
     say("files")
     for state, count, rows, rejected, duplicates in files:
         bad = f"{rejected or 0:>10,} rejected {duplicates or 0:>10,} duplicate"
@@ -293,9 +290,8 @@ def status() -> None:
         say(f"  refused {reason}")
     say(f"events after the as-of date, waiting: {pending or 0:,}")
     say(f"verified {verify.last_verification(home)}")
-    say("slowest models of the last run")
-    for step, seconds, rows in slowest:
-        say(f"  {step:<32} {seconds:6.2f} s" + (f" {rows:>14,} rows" if rows is not None else ""))
+    for line in lines:
+        say(line)
 
 
 @main.command(name="verify")
@@ -339,6 +335,7 @@ def dev() -> None:
     copy = home.path / "dev.duckdb"
     with exclusive(home, "warehouse dev"):
         with home.connect() as con:
+            load.create_raw_tables(con)
             # What is committed may still stand in the write-ahead log, which is not copied.
             con.execute("checkpoint")
         copy.with_suffix(".duckdb.wal").unlink(missing_ok=True)

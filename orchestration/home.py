@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 DBT = Path(sys.executable).parent / "dbt"
@@ -62,6 +62,11 @@ class Home:
     def verified(self) -> Path:
         """Return the file that tells how the last verification went; nobody needs the working database to read it."""
         return self.path / "verified.txt"
+
+    @property
+    def last_run(self) -> Path:
+        """Return the file that says how the last run went: readable while a run holds the database."""
+        return self.path / "last_run.json"
 
     @property
     def lock(self) -> Path:
@@ -166,8 +171,16 @@ def incremental_checksum(manifest: Mapping[str, Any]) -> str:
 
     When it changes, rows of dates that no load touches are stale: the next run rebuilds the incremental models whole.
     """
+    nodes = manifest["nodes"]
+    return checksum_of(
+        manifest, [k for k, node in nodes.items() if node["config"].get("materialized") == "incremental"]
+    )
+
+
+def checksum_of(manifest: Mapping[str, Any], models: Sequence[str]) -> str:
+    """Return one hash over models, by unique id, and all the models, seeds and macros that they are made from."""
     nodes, macros = manifest["nodes"], manifest["macros"]
-    todo = [key for key, node in nodes.items() if node["config"].get("materialized") == "incremental"]
+    todo = list(models)
     seen: set[str] = set()
     while todo:
         key = todo.pop()
@@ -181,6 +194,22 @@ def incremental_checksum(manifest: Mapping[str, Any]) -> str:
     texts = [nodes[key]["checksum"]["checksum"] for key in seen if key in nodes]
     texts += [macros[key]["macro_sql"] for key in own_macros]
     return hashlib.sha256("\0".join(sorted(texts)).encode()).hexdigest()[:16]
+
+
+def tables_under(manifest: Mapping[str, Any], model: str) -> set[str]:
+    """Return the tables that a model reads, as schema.table; of a view, the tables under it in its place."""
+    nodes, sources = manifest["nodes"], manifest["sources"]
+    tables: set[str] = set()
+    todo = list(nodes[model]["depends_on"]["nodes"])
+    while todo:
+        key = todo.pop()
+        if key in sources:
+            tables.add(f"{sources[key]['schema']}.{sources[key]['identifier']}")
+        elif nodes[key]["config"]["materialized"] in {"view", "ephemeral"}:
+            todo += nodes[key]["depends_on"]["nodes"]
+        else:
+            tables.add(f"{nodes[key]['schema']}.{nodes[key]['alias']}")
+    return tables
 
 
 def known_event_types() -> set[str]:

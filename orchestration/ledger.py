@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from datetime import date
 
     import duckdb
+
+
+NOTHING_NEW = "nothing new"
+"""What the load step says when nothing is to be built."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +31,23 @@ class Step:
     code_checksum: str | None = None
     is_full_refresh: bool | None = None
     message: str | None = None
+    rows_in: int | None = None
+    rows_out: int | None = None
+    dates_recomputed: int | None = None
+    peak_memory_bytes: int | None = None
 
 
 def record(con: duckdb.DuckDBPyConnection, steps: Iterable[Step]) -> None:
     """Write steps; a step that the run has recorded before (a retried step) is replaced."""
-    rows = [astuple(step) for step in steps]
+    rows = [asdict(step) for step in steps]
+    # By name: a table that an older version made has the newer columns at its end.
+    names = [column.name for column in fields(Step)]
+    marks = ", ".join(f"${name}" for name in names)
     con.begin()
-    con.executemany("delete from raw.run_ledger where run_id = ? and step = ?", [row[:2] for row in rows])
-    con.executemany("insert into raw.run_ledger values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    con.executemany(
+        "delete from raw.run_ledger where run_id = ? and step = ?", [(row["run_id"], row["step"]) for row in rows]
+    )
+    con.executemany(f"insert into raw.run_ledger ({', '.join(names)}) values ({marks})", rows)
     con.commit()
 
 
@@ -74,6 +87,16 @@ def is_unpublished(con: duckdb.DuckDBPyConnection, step: str) -> bool:
         """,
         {"step": step},
     ).fetchone()[0]
+
+
+def first_start(con: duckdb.DuckDBPyConnection, run_id: str) -> datetime:
+    """Return when the first step of a run began."""
+    return con.execute("select min(started_at) from raw.run_ledger where run_id = ?", [run_id]).fetchone()[0]
+
+
+def peak_of_run(con: duckdb.DuckDBPyConnection, run_id: str) -> int | None:
+    """Return the most memory, in bytes, that a step of a run took; null where no step was measured."""
+    return con.execute("select max(peak_memory_bytes) from raw.run_ledger where run_id = ?", [run_id]).fetchone()[0]
 
 
 def utc_now() -> datetime:

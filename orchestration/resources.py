@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from orchestration import last_run
 from orchestration.home import Home, exclusive, warehouse_home
 from orchestration.parameters import Parameters
 
@@ -27,7 +28,7 @@ class WarehouseResource(dg.ConfigurableResource):
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[WarehouseResource]:
         """Hold the run lock while the run's steps go on."""
-        with exclusive(self.home, f"run {context.run_id}"):
+        with exclusive(self.home, f"run {context.run_id}"), last_run.told(self.home, context.run_id):
             yield self
 
 

@@ -1,15 +1,19 @@
 """The release as a Dagster asset: built beside the readers, judged by gate 3, swapped in."""
 
 import time
+from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
+import duckdb
 
 from orchestration import ledger, release
 from orchestration.assets.warehouse import dbt_models
 from orchestration.console import say
 from orchestration.home import Home, incremental_checksum, project_checksum, read_manifest
+from orchestration.memory import MemorySampler
 from orchestration.quality.checks import release_check
+from orchestration.release.restating import sentences
 from orchestration.resources import WarehouseResource, Wishes
 
 
@@ -29,41 +33,59 @@ def release_asset(
     home, started, began = warehouse.home, time.monotonic(), ledger.utc_now()
     manifest = read_manifest()
     try:
-        report = release.publish(
-            home.database,
-            home.path,
-            manifest,
-            run_id=context.run_id,
-            published_at=began,
-            code_checksum=incremental_checksum(manifest),
-            accept=wishes.parameters.accept_release,
-            docs_dir=home.docs,
-            config=home.settings,
-        )
+        with MemorySampler() as memory:
+            report = release.publish(
+                home.database,
+                home.path,
+                manifest,
+                run_id=context.run_id,
+                published_at=began,
+                code_checksum=incremental_checksum(manifest),
+                accept=wishes.parameters.accept_release,
+                docs_dir=home.docs,
+                config=home.settings,
+            )
     except release.GateRefused as refusal:
         with home.connect() as con:
             ledger.record(con, [ledger.Step(context.run_id, "publish", "publish", "refused", message=str(refusal))])
         raise dg.Failure(description=str(refusal), allow_retries=False) from refusal
-    seconds = time.monotonic() - started
+    published = ledger.Step(
+        context.run_id,
+        "publish",
+        "publish",
+        "success",
+        seconds=time.monotonic() - started,
+        started_at=began,
+        peak_memory_bytes=memory.peak,
+    )
     with home.connect() as con:
-        ledger.record(
-            con,
-            [
-                ledger.Step(context.run_id, "publish", "publish", "success", seconds=seconds, started_at=began),
-                ledger.Step(
-                    context.run_id, "run", "run", "success", started_at=began, code_checksum=project_checksum()
-                ),
-            ],
-        )
+        ledger.record(con, [published])
+        ledger.record(con, [_whole_run(con, context.run_id, began)])
     for warning in report.verdict.warnings:
         say(f"        warning: {warning}")
+    for line in sentences(report.restated):
+        say(f"        {line}")
     say(
         f"publish {report.release.release_id}: {len(report.written)} files written, {len(report.linked)} kept, "
-        f"in {seconds:.1f} s"
+        f"in {published.seconds:.1f} s"
     )
     return dg.MaterializeResult(
         metadata={"release": report.release.release_id, "path": str(report.path)},
         check_results=[release_check(report)],
+    )
+
+
+def _whole_run(con: duckdb.DuckDBPyConnection, run_id: str, began: datetime) -> ledger.Step:
+    """Return the row of the run as a whole: its code, its time since the load began, the most memory of its steps."""
+    return ledger.Step(
+        run_id,
+        "run",
+        "run",
+        "success",
+        seconds=(ledger.utc_now() - ledger.first_start(con, run_id)).total_seconds(),
+        started_at=began,
+        code_checksum=project_checksum(),
+        peak_memory_bytes=ledger.peak_of_run(con, run_id),
     )
 
 

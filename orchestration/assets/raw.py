@@ -8,6 +8,7 @@ import dagster as dg
 from orchestration import ledger, load
 from orchestration.console import say
 from orchestration.home import known_event_types
+from orchestration.memory import MemorySampler
 from orchestration.parameters import reason_to_build
 from orchestration.quality.checks import load_checks
 from orchestration.resources import WarehouseResource, Wishes
@@ -31,8 +32,11 @@ def load_assets(
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """Load new files. Yields nothing, so that everything after it is skipped, when there is nothing to build."""
     home, started, began = warehouse.home.make(), time.monotonic(), ledger.utc_now()
-    with home.connect() as con:
-        load.create_raw_tables(con)
+    with home.connect() as con, MemorySampler() as memory:
+        try:
+            load.create_raw_tables(con)
+        except load.LoadError as error:
+            raise dg.Failure(description=str(error), allow_retries=False) from error
         report = load.load_new_files(
             con,
             home.raw,
@@ -46,7 +50,17 @@ def load_assets(
         seconds = time.monotonic() - started
         kept = sum(file.kept_count or 0 for file in report.files)
         step = ledger.Step(
-            context.run_id, "load", "load", "success", kept, seconds, began, message=reason or "nothing new"
+            context.run_id,
+            "load",
+            "load",
+            "success",
+            kept,
+            seconds,
+            began,
+            message=reason or ledger.NOTHING_NEW,
+            rows_in=sum(file.row_count or 0 for file in report.files),
+            rows_out=kept,
+            peak_memory_bytes=memory.peak,
         )
         ledger.record(con, [step])
     for warning in report.warnings:

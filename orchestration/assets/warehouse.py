@@ -3,24 +3,29 @@
 import json
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import duckdb
 from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtCliResource, dbt_assets
 
 from orchestration import ledger
 from orchestration.console import say
+from orchestration.costs import Costs
 from orchestration.home import MANIFEST, Home, incremental_checksum, read_manifest
+from orchestration.memory import MemorySampler
 from orchestration.parameters import MODELS_STEP, reason_to_refresh
 from orchestration.resources import WarehouseResource, Wishes
 
 LARGEST_TOLD = 6
 """How many tables a run names with their rows; the run ledger has them all."""
+
+CHECKSUM_LENGTH = 16
+"""Hexadecimal digits that are kept of a checksum."""
 
 DBT_LOG = "dbt.log"
 """What dbt said in the last run, in WAREHOUSE_HOME."""
@@ -40,7 +45,8 @@ def dbt_models(
 ) -> Iterator[Any]:
     """Build and test all models. Touched dates only, or whole when code of the incremental models changed."""
     home, started, began = warehouse.home, time.monotonic(), ledger.utc_now()
-    checksum = incremental_checksum(read_manifest())
+    manifest = read_manifest()
+    checksum = incremental_checksum(manifest)
     with home.connect() as con:
         refresh = reason_to_refresh(
             wishes.parameters,
@@ -70,13 +76,21 @@ def dbt_models(
         target_path=target,
         raise_on_error=False,
     )
-    yield from _with_progress(invocation, context, home.path / DBT_LOG)
+    with MemorySampler(invocation.process.pid, with_children=True) as memory:
+        yield from _with_progress(invocation, context, home.path / DBT_LOG)
     results = _results(target)
     shutil.rmtree(target, ignore_errors=True)
     succeeded = invocation.is_successful()
-    whole = replace(whole, status="success" if succeeded else "error", seconds=time.monotonic() - started)
     with home.connect() as con:
-        steps = _steps(con, context.run_id, results, began)
+        costs = Costs(con, manifest, memory.samples, is_full_refresh=refresh is not None)
+        steps = [_step(result, costs, context.run_id, began) for result in results]
+        whole = replace(
+            whole,
+            status="success" if succeeded else "error",
+            seconds=time.monotonic() - started,
+            dates_recomputed=_dates_recomputed(results, steps, costs),
+            peak_memory_bytes=memory.peak,
+        )
         ledger.record(con, [*steps, whole])
     if not succeeded:
         raise dg.Failure(description=_explain(results, home), allow_retries=False)
@@ -113,23 +127,43 @@ def _results(target: Path) -> list[dict[str, Any]]:
     return json.loads(file.read_text(encoding="utf-8"))["results"] if file.exists() else []
 
 
-def _steps(con: duckdb.DuckDBPyConnection, run_id: str, results: list[dict[str, Any]], began: Any) -> list[ledger.Step]:  # noqa: ANN401
-    """Return one ledger row per dbt node, with the rows of the tables that it left."""
-    tables = con.execute("select table_name, schema_name from duckdb_tables() where schema_name <> 'raw'").fetchall()
-    rows = {name: con.execute(f'select count(*) from "{schema}"."{name}"').fetchone()[0] for name, schema in tables}
-    return [
-        ledger.Step(
-            run_id,
-            step=result["unique_id"].split(".", 2)[2],
-            kind=result["unique_id"].split(".", 1)[0],
-            status={"pass": "success", "fail": "error"}.get(result["status"], result["status"]),
-            row_count=rows.get(result["unique_id"].rsplit(".", 1)[-1]),
-            seconds=result["execution_time"],
-            started_at=began,
-            message=None if result["status"] in {"pass", "success"} else (result["message"] or None),
-        )
-        for result in results
-    ]
+def _step(result: Mapping[str, Any], costs: Costs, run_id: str, began: datetime) -> ledger.Step:
+    """Return the ledger row of a dbt node, with the rows of the table that it left."""
+    key = result["unique_id"]
+    step = ledger.Step(
+        run_id,
+        step=key.split(".", 2)[2],
+        kind=key.split(".", 1)[0],
+        status={"pass": "success", "fail": "error"}.get(result["status"], result["status"]),
+        row_count=costs.table_rows(key),
+        seconds=result["execution_time"],
+        started_at=began,
+        code_checksum=costs.node(key)["checksum"]["checksum"][:CHECKSUM_LENGTH] or None,
+        message=None if result["status"] in {"pass", "success"} else (result["message"] or None),
+        peak_memory_bytes=costs.peak_memory(result),
+    )
+    if step.row_count is None or step.status != "success":
+        return step
+    if step.kind == "seed":
+        return replace(step, rows_out=step.row_count)
+    step = replace(step, rows_in=costs.rows_in(key), rows_out=step.row_count)
+    if costs.node(key)["config"]["materialized"] != "incremental":
+        return step
+    dates, rows = costs.replaced(key)
+    return replace(step, dates_recomputed=dates, rows_out=rows)
+
+
+def _dates_recomputed(results: Sequence[Mapping[str, Any]], steps: Sequence[ledger.Step], costs: Costs) -> int | None:
+    """Return the most (tenant, date) pairs that a model replaced; session days are not counted beside dates."""
+    return max(
+        (
+            step.dates_recomputed
+            for result, step in zip(results, steps, strict=True)
+            if step.dates_recomputed is not None
+            and costs.node(result["unique_id"])["config"]["date_column"] != "session_date"
+        ),
+        default=None,
+    )
 
 
 def _explain(results: list[dict[str, Any]], home: Home) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
+
+from orchestration.load.records import LoadError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
@@ -38,18 +41,62 @@ TABLES = {
     "raw.tenant_loads": """user_id varchar, feed varchar, load_id integer, loaded_at timestamp,
         row_count bigint""",
     "raw.recompute_requests": """request_id integer, user_id varchar, from_date date,
-        to_date date, cause varchar, state varchar, run_id varchar""",
+        to_date date, cause varchar, state varchar, run_id varchar, release_id varchar""",
     "raw.run_ledger": """run_id varchar, step varchar, kind varchar, status varchar,
         row_count bigint, seconds double, started_at timestamp, code_checksum varchar,
-        is_full_refresh boolean, message varchar""",
+        is_full_refresh boolean, message varchar, rows_in bigint, rows_out bigint,
+        dates_recomputed bigint, peak_memory_bytes bigint""",
     "raw.releases": """release_id varchar, run_id varchar, published_at timestamp,
         as_of_date date, code_checksum varchar, is_accepted_by_hand boolean, message varchar""",
+    "raw.restatements": """release_id varchar, previous_release_id varchar, user_id varchar,
+        figure varchar, cause varchar, load_id integer, old_value double, new_value double,
+        date date, restated_at timestamp""",
 }
 
 
 def create_raw_tables(con: Connection) -> None:
-    """Create every table that loading, runs and releases write, where it does not exist yet."""
+    """Create every table that loading, runs and releases write, and bring those of an older version up to date.
+
+    A column that a table lacks is added, null in the rows that are there. Raises LoadError when a table has a column
+    that this version does not know: a newer version wrote it, and what it means there could be lost here.
+    """
     con.execute("create schema if not exists raw")
     con.execute("create schema if not exists restricted")
+    found = _found_columns(con)
+    _refuse_unknown_columns(found)
     for table, columns in TABLES.items():
         con.execute(f"create table if not exists {table} ({columns})")
+        declared = declared_columns(columns)
+        for name in (name for name in declared if name not in found.get(table, declared)):
+            con.execute(f"alter table {table} add column {name} {declared[name]}")
+
+
+def declared_columns(columns: str) -> dict[str, str]:
+    """Return type by name of a table's columns as they stand in TABLES."""
+    parts = re.split(r",\s*(?![^(]*\))", columns)
+    return dict(part.split(maxsplit=1) for part in parts)
+
+
+def _found_columns(con: Connection) -> dict[str, set[str]]:
+    """Return the columns of the tables that are there already."""
+    rows = con.execute("""
+        select schema_name || '.' || table_name, list(column_name)
+        from duckdb_columns()
+        where database_name = current_database() and schema_name in ('raw', 'restricted')
+        group by all
+    """).fetchall()
+    return {table: set(columns) for table, columns in rows}
+
+
+def _refuse_unknown_columns(found: dict[str, set[str]]) -> None:
+    unknown = [
+        f"{table}.{name}"
+        for table, columns in TABLES.items()
+        for name in sorted(found.get(table, set()) - declared_columns(columns).keys())
+    ]
+    if unknown:
+        message = (
+            f"this warehouse was written by a newer version: it has {', '.join(unknown)}, which this version does not"
+            " know; update the project (git pull, make setup), or point WAREHOUSE_HOME at another folder"
+        )
+        raise LoadError(message)

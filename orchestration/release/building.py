@@ -166,7 +166,7 @@ class Builder:
 
 
 def require_built(con: DuckDBPyConnection, marts: Sequence[Mart]) -> None:
-    """Raise ReleaseError when a mart is not in the warehouse."""
+    """Raise ReleaseError, naming them, when models have not been built."""
     relations = con.execute("""
         select table_schema, table_name
         from information_schema.tables

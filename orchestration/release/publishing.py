@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from orchestration.home import checksum_of
 from orchestration.quality import release_gate
 from orchestration.quality.release_gate import Comparison, Verdict, judge
 from orchestration.release.building import Builder, require_built
@@ -34,6 +35,7 @@ from orchestration.release.records import (
     ReleaseError,
     ReleaseReport,
 )
+from orchestration.release.restating import FIGURES_MART, forget, restate
 from orchestration.release.sql import literal, naive_utc
 
 if TYPE_CHECKING:
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from duckdb import DuckDBPyConnection
+
+    from orchestration.release.records import Restated
 
 log = logging.getLogger(__name__)
 
@@ -79,11 +83,18 @@ def publish(  # noqa: PLR0913 - the run's settings, by name
         reason = reason or reason_to_rewrite(con, newest, code_checksum)
         moment = aware(published_at)
         release_id = new_release_id(moment, run_id, newest)
-        with release_folder(releases, release_id) as folder:
+        watched = _watched(manifest)
+        figures_checksum = checksum_of(manifest, watched) if watched else None
+        with _forgotten_on_failure(con, former, watched), release_folder(releases, release_id) as folder:
+            restated: tuple[Restated, ...] = ()
+            require_built(con, marts := public_marts(manifest))
+            if watched and former is not None:
+                is_changed = _is_definition_changed(former, code_checksum, figures_checksum)
+                with _attached_former(con, home, former, folder):
+                    restated = restate(con, former, release_id, moment, is_definition_changed=is_changed)
             builder = Builder(con, folder, release_id, None if reason else newest)
-            require_built(con, public_marts(manifest))
             with builder.analytics():
-                marts = builder.build_marts(public_marts(manifest))
+                published = builder.build_marts(marts)
                 verdict = _judge(con, home, former, builder, docs_dir)
             if verdict.refusals and not accept:
                 raise GateRefused(verdict)
@@ -95,12 +106,13 @@ def publish(  # noqa: PLR0913 - the run's settings, by name
                 follows=newest.release_id if newest else None,
                 code_checksum=code_checksum,
                 as_of=builder.as_of,
-                marts=marts,
+                marts=published,
                 gate=_gate_record(former, verdict),
+                figures_checksum=figures_checksum,
             )
             write_text(folder / RECORD, release.to_json())
         point_current(home, release_id)
-        _mark_published(con, release)
+        _mark_published(con, release, former)
         retired = retire(releases, keep=release_id)
     return ReleaseReport(
         release=release,
@@ -109,7 +121,41 @@ def publish(  # noqa: PLR0913 - the run's settings, by name
         rewrite_reason=reason,
         corrected=tuple(builder.corrected),
         retired=retired,
+        restated=restated,
     )
+
+
+def _watched(manifest: Mapping[str, Any]) -> list[str]:
+    """Return the model whose figures are watched, by unique id, where the project has it and a mart that tells."""
+    models = {mart.name: mart for mart in public_marts(manifest)}
+    if not {FIGURES_MART, "restatements"} <= models.keys():
+        return []
+    return [key for key, node in manifest["nodes"].items() if node["name"] == FIGURES_MART]
+
+
+def _is_definition_changed(former: Release, code_checksum: str, figures_checksum: str | None) -> bool:
+    """Say whether the watched figures are made otherwise; a release of an older version knows its incremental code."""
+    if former.figures_checksum is None:
+        return former.code_checksum != code_checksum
+    return former.figures_checksum != figures_checksum
+
+
+@contextmanager
+def _forgotten_on_failure(con: DuckDBPyConnection, former: Release | None, watched: list[str]) -> Iterator[None]:
+    """Keep restatements of published releases only: what a killed run left goes first, what this one fails with, too.
+
+    After a crash between the swap and its record, the release that readers see is in no record yet.
+    """
+    published = [former.release_id] if former else []
+    if watched:
+        forget(con, published)
+    try:
+        yield
+    except BaseException:
+        if watched:
+            with suppress(duckdb.Error):
+                forget(con, published)
+        raise
 
 
 @contextmanager
@@ -184,27 +230,40 @@ def _gate_record(former: Release | None, verdict: Verdict) -> GateRecord:
     return GateRecord(outcome, verdict.refusals, verdict.warnings)
 
 
-def _mark_published(con: DuckDBPyConnection, release: Release) -> None:
-    """Record in one transaction that the release holds all that was pending."""
+def _mark_published(con: DuckDBPyConnection, release: Release, former: Release | None) -> None:
+    """Record in one transaction that the release holds all that was pending.
+
+    The former one is recorded, too, if a crash came between its swap and its record.
+    """
     con.execute("begin")
     con.execute("update raw.load_ledger set state = 'published' where state = 'pending'")
-    con.execute("update raw.recompute_requests set state = 'published' where state = 'pending'")
+    con.execute(
+        "update raw.recompute_requests set state = 'published', release_id = ? where state = 'pending'",
+        [release.release_id],
+    )
+    for published in (former, release):
+        if published is not None:
+            _record(con, published)
+    con.execute("commit")
+
+
+def _record(con: DuckDBPyConnection, release: Release) -> None:
     con.execute(
         """
         insert into raw.releases (
             release_id, run_id, published_at, as_of_date, code_checksum, is_accepted_by_hand,
             message
         )
-        values (?, ?, ?, ?, ?, ?, ?)
+        select $release_id, $run_id, $published_at, $as_of_date, $code_checksum, $is_accepted, $message
+        where $release_id not in (select release_id from raw.releases)
         """,
-        [
-            release.release_id,
-            release.run_id,
-            naive_utc(release.published_at),
-            max(release.as_of.values(), default=None),
-            release.code_checksum,
-            release.gate.outcome == "accepted",
-            "\n".join((*release.gate.refusals, *release.gate.warnings)) or None,
-        ],
+        {
+            "release_id": release.release_id,
+            "run_id": release.run_id,
+            "published_at": naive_utc(release.published_at),
+            "as_of_date": max(release.as_of.values(), default=None),
+            "code_checksum": release.code_checksum,
+            "is_accepted": release.gate.outcome == "accepted",
+            "message": "\n".join((*release.gate.refusals, *release.gate.warnings)) or None,
+        },
     )
-    con.execute("commit")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -76,6 +76,15 @@ class GateRecord:
 
 
 @dataclass(frozen=True)
+class Restated:
+    """How many published figures one cause changed, on how many pairs of tenant and date."""
+
+    cause: str
+    figures: int
+    dates: int
+
+
+@dataclass(frozen=True)
 class Release:
     """The content of release.json; `follows` is the release whose files it could link to."""
 
@@ -87,6 +96,8 @@ class Release:
     as_of: dict[str, date]
     marts: dict[str, PublishedMart]
     gate: GateRecord
+    figures_checksum: str | None = None
+    """Of the code of the figures whose restatements are recorded; None: an older version did not say."""
 
     def to_json(self) -> str:
         """Return the release as the text of its release.json."""
@@ -94,8 +105,9 @@ class Release:
 
     @classmethod
     def from_json(cls, text: str) -> Release:
-        """Read what `to_json` wrote."""
-        record = json.loads(text)
+        """Read what `to_json` wrote, in this version or another: what this one does not know is left out."""
+        known = {field.name for field in fields(cls)}
+        record = {name: value for name, value in json.loads(text).items() if name in known}
         return cls(
             **record
             | {
@@ -120,6 +132,8 @@ class ReleaseReport:
     """Months that should not have changed but had: written anew."""
     retired: tuple[str, ...]
     """Releases that were removed because newer ones took their place."""
+    restated: tuple[Restated, ...] = ()
+    """What was published before and now reads otherwise, by cause."""
 
     @property
     def written(self) -> tuple[MonthFile, ...]:

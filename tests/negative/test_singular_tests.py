@@ -168,6 +168,13 @@ VIOLATIONS: dict[str, list[str]] = {
         "update seeds.pii_keys set key = 'e-mail' where key = 'e_mail'",
         "update seeds.pii_keys set key = 'Email' where key = 'email'",
     ],
+    "restatements_say_what_changed": [
+        # Nothing changed, the release before is the later one, an unknown cause, late events without their load.
+        "insert into raw.restatements values ('b', 'a', 'shop', 'revenue', 'late events', 1, 5, 5, '2024-11-09', null)",
+        "insert into raw.restatements values ('a', 'b', 'shop', 'revenue', 'late events', 1, 5, 6, '2024-11-09', null)",
+        "insert into raw.restatements values ('b', 'a', 'shop', 'revenue', 'by chance', 1, 5, 6, '2024-11-09', null)",
+        "insert into raw.restatements values ('b', 'a', 'shop', 'revenue', 'late events', null, 5, 6, null, null)",
+    ],
     "rfm_grid_is_total_and_disjoint": [
         "delete from seeds.rfm_grid where recency_score = 1 and fm_score = 1",
         "insert into seeds.rfm_grid select * from seeds.rfm_grid where recency_score = 1 and fm_score = 1",

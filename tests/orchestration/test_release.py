@@ -44,14 +44,14 @@ WAREHOUSE = """
     create schema marts;
     create schema restricted;
     create table raw.load_ledger (file_id integer, state varchar);
-    create table raw.recompute_requests (request_id integer, state varchar);
+    create table raw.recompute_requests (request_id integer, state varchar, release_id varchar);
     create table raw.run_ledger (run_id varchar, started_at timestamp, is_full_refresh boolean);
     create table raw.releases (
         release_id varchar, run_id varchar, published_at timestamp, as_of_date date,
         code_checksum varchar, is_accepted_by_hand boolean, message varchar
     );
     insert into raw.load_ledger values (1, 'pending'), (2, 'refused');
-    insert into raw.recompute_requests values (1, 'pending');
+    insert into raw.recompute_requests values (1, 'pending', null);
     create table intermediate.int_touched_dates (user_id varchar, event_date date);
 
     create table marts.customers as
@@ -224,6 +224,14 @@ def test_release_record_says_what_is_in_it(house: House) -> None:
         ("parquet/order_lines/2026-03.parquet", 1),
     ]
     assert Release.from_json(text) == report.release
+
+
+def test_release_record_of_another_version_is_read(house: House) -> None:
+    """An older version did not say which code its figures come from; a newer one may say more."""
+    release = house.publish().release
+    record = json.loads(release.to_json())
+    del record["figures_checksum"]
+    assert Release.from_json(json.dumps(record | {"of_tomorrow": 1})) == release
 
 
 def test_parquet_is_sorted_by_key(house: House) -> None:

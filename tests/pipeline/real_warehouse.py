@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RUN_SECONDS = 300
-LEDGERS = {"load_ledger", "run_ledger"}
-"""Marts that record when things happened: no two runs agree on them."""
+LEDGERS = {"load_ledger", "run_ledger", "restatements"}
+"""Marts that record what happened: no two ways to the same state agree on them."""
 DATED_BY_LOAD = {"rejected_at", "last_loaded_at", "load_id", "file_id", "id"}
 """Columns of the quality marts that name loads, which depend on how files were grouped."""
 

@@ -173,6 +173,12 @@ def test_incidents_leave_the_same_rows_as_an_undisturbed_run(undisturbed: Wareho
     assert errors == []
     assert mixed == 0
 
+    assert warehouse.rows(
+        "select cause, figure, old_value, new_value from marts.restatements "
+        "where date = '2024-03-05' and figure = 'total_purchases'"
+    ) == [("late events", "total_purchases", 1, 2)]
+    assert "restated what was published before (late events: " in warehouse.run("status")
+
     expected, found = undisturbed.marts(), warehouse.marts()
     assert found.keys() == expected.keys()
     for table, rows in expected.items():

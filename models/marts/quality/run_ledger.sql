@@ -16,6 +16,10 @@ described as (
         message,
         code_checksum,
         row_count,
+        rows_in,
+        rows_out,
+        dates_recomputed,
+        peak_memory_bytes,
         seconds,
         is_full_refresh,
         started_at

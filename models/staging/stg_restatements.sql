@@ -1,0 +1,7 @@
+with restatements as (
+
+    select * from {{ source('raw', 'restatements') }}
+
+)
+
+select * from restatements

@@ -792,7 +792,7 @@ def test_publish_to_an_impossible_place_says_so(house: House, tmp_path: Path) ->
     (tmp_path / "copy").mkdir()
     (tmp_path / "copy" / "releases").touch()
     for place in (file, file / "below", tmp_path / "copy", tmp_path / ("x" * 300), Path("/proc/nowhere")):
-        with pytest.raises(ReleaseError, match="the release cannot be copied to ") as raised:
+        with pytest.raises(ReleaseError, match="the release cannot be written to ") as raised:
             publish_to(house.home, place)
         assert str(place) in str(raised.value)
 
@@ -807,7 +807,7 @@ def test_publish_to_a_place_that_is_not_writable_says_so(
 
     house.publish()
     monkeypatch.setattr("pathlib.Path.replace", fail)
-    with pytest.raises(ReleaseError, match=r"copied to .*copy: Permission denied \(analytics.duckdb\)$"):
+    with pytest.raises(ReleaseError, match=r"written to .*copy: Permission denied \(analytics.duckdb\)$"):
         publish_to(house.home, tmp_path / "copy")
 
 

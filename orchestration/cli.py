@@ -18,6 +18,7 @@ import duckdb
 
 from orchestration import ledger, load, release
 from orchestration.console import say
+from orchestration.failures import in_words
 from orchestration.home import (
     DBT,
     MANIFEST,
@@ -33,6 +34,8 @@ from orchestration.parameters import Parameters
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from dagster._utils.error import SerializableErrorInfo
 
 DONE, FAILED, FILES_REFUSED = 0, 1, 3
 
@@ -60,11 +63,8 @@ KNOWN_FAILURES = (
 
 def explained(error: BaseException) -> str:
     """Put a known failure in words, with what to do about it where that is known."""
-    if isinstance(error, duckdb.IOException) and "lock" in str(error):
-        holder = str(error).partition("Conflicting lock is held in")[2].strip(" .").partition(" See also")[0]
-        return (
-            f"the working database is open in another process{f' ({holder})' if holder else ''}; close it and try again"
-        )
+    if isinstance(error, OSError | duckdb.Error) and (sentence := in_words(str(error), warehouse_home())):
+        return sentence
     if isinstance(error, subprocess.CalledProcessError):
         return "dbt could not read the project: see above what is wrong, and where"
     return str(error)
@@ -123,10 +123,7 @@ def run_job(home: Home, parameters: Parameters) -> int:
         )
     for event in result.filter_events(lambda event: event.is_step_failure):
         data = event.step_failure_data
-        reason = data.user_failure_data.description if data.user_failure_data else data.error.to_string()
-        cause = event.step_failure_data.error.cause if event.step_failure_data.error else None
-        if not data.user_failure_data and cause and cause.cls_name == "IOException" and "lock" in cause.message:
-            reason = explained(duckdb.IOException(cause.message))
+        reason = data.user_failure_data.description if data.user_failure_data else _in_words(data.error, home)
         click.echo(f"warehouse: {event.step_key}: {reason}", err=True)
     if not result.success:
         return FAILED
@@ -135,6 +132,16 @@ def run_job(home: Home, parameters: Parameters) -> int:
     for file in refused:
         click.echo(f"warehouse: refused {file.reason}", err=True)
     return FILES_REFUSED if refused else DONE
+
+
+def _in_words(error: SerializableErrorInfo, home: Home) -> str:
+    """Say what made a step fail: a failure of the machine in a sentence, anything else with its traceback."""
+    cause: SerializableErrorInfo | None = error
+    while cause:
+        if sentence := in_words(cause.message, home.path):
+            return sentence
+        cause = cause.cause or cause.context
+    return error.to_string()
 
 
 @main.command()
@@ -267,8 +274,8 @@ def status() -> None:
         ).fetchall()
         slowest = con.execute(
             "select step, seconds, row_count from marts.run_ledger "
-            "where kind = 'model' and run_id = (select arg_max(run_id, started_at) from marts.run_ledger) "
-            "order by seconds desc, step limit 5"
+            "where kind = 'model' and run_id = ? order by seconds desc, step limit 5",
+            [current.run_id],
         ).fetchall()
         pending = con.execute("select sum(pending_event_count) from marts.data_as_of").fetchone()[0]
     say("files")

@@ -2,9 +2,10 @@
 
 import json
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtCliResource, 
 
 from orchestration import ledger
 from orchestration.console import say
+from orchestration.failures import in_words
 from orchestration.home import MANIFEST, Home, incremental_checksum, read_manifest
 from orchestration.parameters import MODELS_STEP, reason_to_refresh
 from orchestration.resources import WarehouseResource, Wishes
@@ -69,7 +71,8 @@ def dbt_models(
         target_path=target,
         raise_on_error=False,
     )
-    yield from _with_progress(invocation, context, home.path / DBT_LOG)
+    with _killed_with_us(invocation.process):
+        yield from _with_progress(invocation, context, home.path / DBT_LOG)
     results = _results(target)
     shutil.rmtree(target, ignore_errors=True)
     succeeded = invocation.is_successful()
@@ -83,6 +86,28 @@ def dbt_models(
     largest = sorted((step for step in steps if step.row_count), key=lambda step: -step.row_count)[:LARGEST_TOLD]
     say("        rows: " + ", ".join(f"{step.step} {step.row_count:,}" for step in largest))
     say(f"models  {len(results) - tests} built, {tests} tests passed or warned in {whole.seconds:.1f} s")
+
+
+@contextmanager
+def _killed_with_us(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """See to it that dbt never outlives its run, even one that is killed with -9: it would go on writing.
+
+    A shell waits for a line from us. Our death closes the pipe, the shell reads its end instead, and kills dbt.
+    """
+    guard = subprocess.Popen(  # noqa: S603 - constant but for the number of our own child
+        ["/bin/sh", "-c", f"read line || kill -9 {process.pid}"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        guard.communicate(b"done\n")
 
 
 def _with_progress(invocation: DbtCliInvocation, context: dg.AssetExecutionContext, log: Path) -> Iterator[Any]:
@@ -141,4 +166,6 @@ def _explain(results: list[dict[str, Any]], home: Home) -> str:
         for result in failed[:10]
     ]
     more = f"\n  and {len(failed) - 10} more" if len(failed) > 10 else ""  # noqa: PLR2004
-    return "dbt stopped; the last release stands.\n  " + "\n  ".join(lines) + more
+    cause = in_words("\n".join(result["message"] or "" for result in failed), home.path)
+    known = f"\n  {cause}" if cause else ""
+    return f"dbt stopped; the last release stands.{known}\n  " + "\n  ".join(lines) + more

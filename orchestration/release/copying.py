@@ -18,6 +18,7 @@ from orchestration.release.folders import (
     newest_release,
     published_folder,
     release_folder,
+    releases_in,
     remove_leftovers,
     retire,
     sync,
@@ -50,6 +51,7 @@ def publish_to(home: Path, directory: Path, *, path_prefix: str | None = None) -
         message = f"{directory} lies within the published folder: copy to another place"
         raise ReleaseError(message)
     source = published_folder(home) / "releases" / release.release_id
+    _require_ours(directory)
     try:
         _copy_release(release, source, directory, path_prefix)
     except OSError as error:
@@ -58,6 +60,13 @@ def publish_to(home: Path, directory: Path, *, path_prefix: str | None = None) -
         message = f"the release cannot be copied to {directory}: {reason}{place}"
         raise ReleaseError(message) from error
     return release
+
+
+def _require_ours(directory: Path) -> None:
+    """Raise where an analytics.duckdb stands that no copy of ours put there: the copy would replace it."""
+    if (directory / ANALYTICS).exists() and not releases_in(directory / "releases"):
+        message = f"{directory / ANALYTICS} is none of our releases: move it away, or publish to another folder"
+        raise ReleaseError(message)
 
 
 def _copy_release(release: Release, source: Path, directory: Path, path_prefix: str | None) -> None:

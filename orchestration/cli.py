@@ -62,9 +62,7 @@ KNOWN_FAILURES = (
 
 
 def explained(error: BaseException) -> str:
-    """Put a known failure in words, with what to do about it where that is known."""
-    if isinstance(error, OSError | duckdb.Error) and (sentence := in_words(str(error), warehouse_home())):
-        return sentence
+    """Put a known failure of our own in words, with what to do about it where that is known."""
     if isinstance(error, subprocess.CalledProcessError):
         return "dbt could not read the project: see above what is wrong, and where"
     return str(error)
@@ -77,8 +75,12 @@ class Warehouse(click.Group):
         """Run the command; known failures become exit code 1."""
         try:
             return super().invoke(ctx)
-        except KNOWN_FAILURES as error:
-            click.echo(f"warehouse: {explained(error)}", err=True)
+        except Exception as error:
+            # Dagster's own ledger is SQLite: a full disk may show there first, as an error of the library on top of it.
+            message = in_words(str(error), warehouse_home())
+            if message is None and not isinstance(error, KNOWN_FAILURES):
+                raise
+            click.echo(f"warehouse: {message or explained(error)}", err=True)
             ctx.exit(FAILED)
 
 

@@ -17,6 +17,8 @@ DISK_FULL = (
 NOT_WRITABLE = ("Read-only file system", "Permission denied", "readonly database", "read-only mode")
 LOCKED = "Could not set lock on file"
 MEBIBYTE = 2**20
+SCARCE_MEBIBYTES = 16
+"""Free room below which a vague error of a disk is taken for a full one."""
 
 
 def in_words(report: str, home: Path) -> str | None:
@@ -25,15 +27,16 @@ def in_words(report: str, home: Path) -> str | None:
         holder = report.partition("Conflicting lock is held in")[2].partition(" See also")[0].strip(" .")
         named = f" ({holder})" if holder else ""
         return f"the working database is open in another process{named}; close it and try again"
-    if any(sign in report for sign in DISK_FULL):
-        folder = _folder_named_in(report) or home
-        free = shutil.disk_usage(folder).free // MEBIBYTE
+    folder = _folder_named_in(report) or home
+    free = shutil.disk_usage(folder).free // MEBIBYTE if folder.exists() else 0
+    # SQLite says no more than that where it cannot grow the file that it maps into memory.
+    is_full_for_sqlite = "disk I/O error" in report and free < SCARCE_MEBIBYTES
+    if is_full_for_sqlite or any(sign in report for sign in DISK_FULL):
         return (
             f"the disk is full: {folder} could not take what the run wrote ({free:,} MiB are free now);"
             " make room there and call `warehouse run` again: nothing is lost, the last release stands"
         )
     if any(sign in report for sign in NOT_WRITABLE):
-        folder = _folder_named_in(report) or home
         return (
             f"{folder} cannot be written to ({next(sign for sign in NOT_WRITABLE if sign in report)}): give the user"
             " that runs the warehouse the right to write there, or set WAREHOUSE_HOME to another folder;"

@@ -106,7 +106,7 @@ def _clock_warnings(job: Job, now: datetime) -> list[str]:
     if job.loaded_at == now:
         return []
     last = f"{job.loaded_at:%Y-%m-%d %H:%M}"
-    return [f"the clock says {now:%Y-%m-%d %H:%M} UTC, before the last load ({last}): new files are dated like that one"]
+    return [f"the clock says {now:%Y-%m-%d %H:%M} UTC, before the last load ({last}): new files are dated like it"]
 
 
 def _joined(left: LoadReport, right: LoadReport) -> LoadReport:

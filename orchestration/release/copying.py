@@ -51,8 +51,8 @@ def publish_to(home: Path, directory: Path, *, path_prefix: str | None = None) -
         message = f"{directory} lies within the published folder: copy to another place"
         raise ReleaseError(message)
     source = published_folder(home) / "releases" / release.release_id
-    _require_ours(directory)
     try:
+        _require_ours(directory)
         _copy_release(release, source, directory, path_prefix)
     except OSError as error:
         reason = error.strerror or str(error)

@@ -8,7 +8,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
 SIZE ?= 1M
 
-.PHONY: help setup demo dev test test-data lint format bench clean
+.PHONY: help setup demo dev test test-deep test-data lint format bench clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,6 +42,9 @@ format: setup ## Let ruff and sqlfluff mend what they can
 
 test: setup lint ## Everything but the large and the foreign data sets
 	$(BIN)/pytest
+
+test-deep: setup ## Slow repetitions: every fault in a run of its own, each compared with an undisturbed warehouse
+	$(BIN)/pytest -m deep
 
 test-data: setup ## The data sets that are not ours to ship: make test-data DATA=path
 	$(BIN)/pytest -m data --data $(DATA) tests/pipeline

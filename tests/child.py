@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 import shutil
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 TESTS = Path(__file__).parent
 SECONDS = 300
 BALLAST = "ballast"
-NOBODY = 65534
-"""The user that owns nothing, on every Unix that we know."""
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1
+"""Of Linux: prctl(2), capabilities(7)."""
 
 _SMALL_DISK = 'mount -t tmpfs -o size="$1" tmpfs "$2"; shift 2; exec "$@"'
 _READ_ONLY = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1"; shift; exec "$@"'
@@ -63,14 +64,13 @@ def run_on_small_disk(command: Sequence[object], folder: Path, size: str, **sett
 
 
 def fill(folder: Path, leave_bytes: int) -> None:
-    """Fill the disk of a folder but for some room; where it is no disk of its own, no file may grow by more."""
+    """Fill the disk of a folder but for some room; where it is no disk of its own, no file may grow beyond that."""
     if os.path.ismount(folder):
         free = shutil.disk_usage(folder).free
         with (folder / BALLAST).open("wb") as ballast:
             os.posix_fallocate(ballast.fileno(), 0, free - leave_bytes)
         return
-    largest = max((path.stat().st_size for path in folder.rglob("*") if path.is_file()), default=0)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (largest + leave_bytes, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (leave_bytes, resource.RLIM_INFINITY))
 
 
 def make_room(folder: Path) -> None:
@@ -80,14 +80,19 @@ def make_room(folder: Path) -> None:
 
 
 def run_read_only(command: Sequence[object], folder: Path, **settings: object) -> subprocess.CompletedProcess[str]:
-    """Run a command to which a folder is read-only: mounted so, else under a user without the right to write."""
+    """Run a command to which a folder is read-only: mounted so, else by its mode, which then binds root too."""
     if can_mount():
         return run(["unshare", "-Urm", "sh", "-ec", _READ_ONLY, "sh", folder, *command], **settings)
     for path in (folder, *folder.rglob("*")):
         if not path.is_symlink():
             path.chmod(path.stat().st_mode & ~0o222)
-    as_nobody = {"user": NOBODY, "group": NOBODY} if os.geteuid() == 0 else {}
-    return run(command, **settings, **as_nobody)
+    return run(command, **settings, preexec_fn=_obey_modes if os.geteuid() == 0 else None)
+
+
+def _obey_modes() -> None:
+    """Take from root, in the process to come, the right to write where the mode forbids it."""
+    if ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0):
+        raise OSError("root cannot be made to obey the modes of files here")
 
 
 def kill_self(*_: object, **__: object) -> None:

@@ -51,21 +51,19 @@ concurrency:
 day = click.DateTime(formats=["%Y-%m-%d"])
 
 
-KNOWN_FAILURES = (
-    WarehouseBusyError,
-    release.ReleaseError,
-    load.LoadError,
-    duckdb.Error,
-    OSError,
-    subprocess.CalledProcessError,
-)
+OUR_OWN = (WarehouseBusyError, release.ReleaseError, load.LoadError)
+"""Failures whose message says already what is wrong and what to do."""
+KNOWN_FAILURES = (*OUR_OWN, duckdb.Error, OSError, subprocess.CalledProcessError)
 
 
-def explained(error: BaseException) -> str:
-    """Put a known failure of our own in words, with what to do about it where that is known."""
+def explained(error: Exception) -> str | None:
+    """Put a known failure in words, with what to do about it where that is known; None: it is not known."""
+    # Not only errors of files and DuckDB: Dagster's own ledger is SQLite, and a full disk may show there first.
+    if not isinstance(error, OUR_OWN) and (sentence := in_words(str(error), warehouse_home())):
+        return sentence
     if isinstance(error, subprocess.CalledProcessError):
         return "dbt could not read the project: see above what is wrong, and where"
-    return str(error)
+    return str(error) if isinstance(error, KNOWN_FAILURES) else None
 
 
 class Warehouse(click.Group):
@@ -76,11 +74,9 @@ class Warehouse(click.Group):
         try:
             return super().invoke(ctx)
         except Exception as error:
-            # Dagster's own ledger is SQLite: a full disk may show there first, as an error of the library on top of it.
-            message = in_words(str(error), warehouse_home())
-            if message is None and not isinstance(error, KNOWN_FAILURES):
+            if (message := explained(error)) is None:
                 raise
-            click.echo(f"warehouse: {message or explained(error)}", err=True)
+            click.echo(f"warehouse: {message}", err=True)
             ctx.exit(FAILED)
 
 
@@ -137,9 +133,11 @@ def run_job(home: Home, parameters: Parameters) -> int:
 
 
 def _in_words(error: SerializableErrorInfo, home: Home) -> str:
-    """Say what made a step fail: a failure of the machine in a sentence, anything else with its traceback."""
+    """Say what made a step fail: a known failure in a sentence, anything else with its traceback."""
     cause: SerializableErrorInfo | None = error
     while cause:
+        if cause.cls_name in {known.__name__ for known in OUR_OWN}:
+            return cause.message.partition(": ")[2].strip()
         if sentence := in_words(cause.message, home.path):
             return sentence
         cause = cause.cause or cause.context

@@ -187,6 +187,7 @@ def test_a_raw_file_that_is_still_written_to_starts_no_run(tmp_path: Path) -> No
     assert fingerprint(tmp_path, written + 10) is None
     settled = fingerprint(tmp_path, written + 60)
     assert settled == fingerprint(tmp_path, written + 90)
+    assert settled == fingerprint(tmp_path, written - 86_400), "the clock was set back: the file must not wait for it"
     file.write_text("ab")
     os.utime(file, (written, written))
     assert fingerprint(tmp_path, written + 60) != settled
@@ -215,12 +216,14 @@ def test_the_second_run_is_told_who_holds_the_warehouse(tmp_path: Path) -> None:
         pass
 
 
-def test_code_of_a_failed_or_killed_build_is_not_forgotten() -> None:
+@pytest.mark.parametrize("clock", [1, 0, -1], ids=["goes on", "stands still", "is set back"])
+def test_code_of_a_failed_or_killed_build_is_not_forgotten(clock: int) -> None:
+    """Whatever the clock says: what came last is what was written last."""
     with duckdb.connect() as con:
         load.create_raw_tables(con)
 
         def record(run_id: str, step: str, status: str, checksum: str) -> None:
-            moment = datetime(2026, 1, 1, tzinfo=UTC).replace(tzinfo=None) + timedelta(minutes=len(run_id))
+            moment = datetime(2026, 1, 1, tzinfo=UTC).replace(tzinfo=None) + clock * timedelta(days=len(run_id))
             ledger.record(con, [ledger.Step(run_id, step, step, status, started_at=moment, code_checksum=checksum)])
 
         assert ledger.checksums_in_tables(con, "models") == set()
@@ -235,3 +238,6 @@ def test_code_of_a_failed_or_killed_build_is_not_forgotten() -> None:
         assert ledger.is_unpublished(con, "models")
         record("rrrrr", "models", "success", "a")
         assert ledger.checksums_in_tables(con, "models") == {"a"}
+        record("rrrrr", "run", "success", "c")
+        assert ledger.last_checksum(con, "run") == "c"
+        assert not ledger.is_unpublished(con, "models")

@@ -103,9 +103,10 @@ def _killed_with_us(process: subprocess.Popen[bytes]) -> Iterator[None]:
     )
     try:
         yield
+    except BaseException:
+        process.kill()
+        raise
     finally:
-        if process.poll() is None:
-            process.kill()
         process.wait()
         guard.communicate(b"done\n")
 

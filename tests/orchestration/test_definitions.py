@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import child
 import dagster as dg
 import duckdb
 import pytest
@@ -241,3 +244,32 @@ def test_code_of_a_failed_or_killed_build_is_not_forgotten(clock: int) -> None:
         record("rrrrr", "run", "success", "c")
         assert ledger.last_checksum(con, "run") == "c"
         assert not ledger.is_unpublished(con, "models")
+
+
+def start_a_child_and_be_killed(how: str) -> None:
+    """Do as a run does with dbt, then die, or go on to the end."""
+    from orchestration.assets import warehouse
+
+    process = subprocess.Popen(["/bin/sleep", "60" if how == "killed" else "0.1"])
+    print(process.pid, flush=True)  # noqa: T201 - to the test that called this process
+    with warehouse._killed_with_us(process):  # noqa: SLF001
+        if how == "killed":
+            child.kill_self()
+        process.wait()
+
+
+@pytest.mark.parametrize(("how", "code"), [("killed", -signal.SIGKILL), ("ends", 0)])
+def test_dbt_dies_with_its_run(how: str, code: int) -> None:
+    """A run that is killed with -9 can clean up nothing; dbt would go on writing."""
+    run = child.run(child.command_of(start_a_child_and_be_killed, how))
+    assert run.returncode == code, run.stdout
+    deadline = time.monotonic() + 10
+    while is_alive(int(run.stdout.split()[0])):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def is_alive(process: int) -> bool:
+    """Say whether a process goes on; one that nobody has buried yet does not."""
+    state = subprocess.run(["/bin/ps", "-o", "stat=", "-p", str(process)], check=False, capture_output=True, text=True)
+    return state.stdout.strip()[:1] not in {"", "Z"}

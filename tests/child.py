@@ -83,10 +83,14 @@ def run_read_only(command: Sequence[object], folder: Path, **settings: object) -
     """Run a command to which a folder is read-only: mounted so, else by its mode, which then binds root too."""
     if can_mount():
         return run(["unshare", "-Urm", "sh", "-ec", _READ_ONLY, "sh", folder, *command], **settings)
-    for path in (folder, *folder.rglob("*")):
-        if not path.is_symlink():
-            path.chmod(path.stat().st_mode & ~0o222)
-    return run(command, **settings, preexec_fn=_obey_modes if os.geteuid() == 0 else None)
+    modes = {path: path.stat().st_mode for path in (folder, *folder.rglob("*")) if not path.is_symlink()}
+    for path, mode in modes.items():
+        path.chmod(mode & ~0o222)
+    try:
+        return run(command, **settings, preexec_fn=_obey_modes if os.geteuid() == 0 else None)
+    finally:
+        for path, mode in modes.items():
+            path.chmod(mode)
 
 
 def _obey_modes() -> None:

@@ -161,7 +161,8 @@ def _explain(results: list[dict[str, Any]], home: Home) -> str:
     """Say which models and tests failed, how many rows, and what to do."""
     failed = [result for result in results if result["status"] in {"error", "fail", "runtime error"}]
     if not failed:
-        return f"dbt could not start: see {home.path / DBT_LOG}"
+        log = home.path / DBT_LOG
+        return f"dbt said nothing of its models: {in_words(log.read_text(encoding='utf-8'), home.path) or f'see {log}'}"
     lines = [
         f"{result['unique_id'].split('.', 2)[2]}: {' '.join((result['message'] or 'failed').split())[:400]}"
         for result in failed[:10]

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 DELIMITERS = ",;\t|"
 MAX_CSV_RECORD_BYTES = 16 * 2**20
+KEPT_OF_BROKEN_RECORD = 10_000
+"""Characters of a broken CSV record that DuckDB 2.0 keeps in its table of errors."""
 LINE_ENDS = "\r\n"
 UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -255,18 +257,23 @@ def _stage_strict_csv(con: Connection, source: Source, file: RawFile, location: 
 
 
 def _require_closed_quotes(con: Connection) -> None:
-    """Raise where a quotation mark that is never closed has swallowed lines: they would count as one broken record.
+    """Raise where an open quotation mark has swallowed lines: they would be lost, and counted as one broken record.
 
-    In the last line it is an end that was cut off, and costs that line only.
+    It is never closed, or so far away that the record is beyond the limit. In the last line it is an end that was cut
+    off, and costs that line only, as far as can be told: DuckDB keeps the beginning of a broken record.
     """
     swallowed = con.execute(f"""
         select line from csv_errors
-        where error_message like '%unterminated quote%' and contains(rtrim(csv_line, {literal(LINE_ENDS)}), chr(10))
+        where error_type = 'LINE SIZE OVER MAXIMUM' and contains(csv_line, chr(10))
+            or error_message like '%unterminated quote%' and (
+                length(csv_line) >= {KEPT_OF_BROKEN_RECORD}
+                or contains(rtrim(csv_line, {literal(LINE_ENDS)}), chr(10))
+            )
         order by line limit 1
     """).fetchone()
     if swallowed:
         message = (
-            f"a quotation mark opens in record {swallowed[0] - 1:,} and is never closed, so that all lines after it"
+            f"a quotation mark opens in record {swallowed[0] - 1:,} and is not closed, so that the lines after it"
             " belong to one value: close it, or double it where it is part of the text"
         )
         raise _UnreadableFileError(message)

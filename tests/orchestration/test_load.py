@@ -907,12 +907,26 @@ def test_quotation_mark_that_is_never_closed_swallows_no_lines(warehouse: Wareho
     warehouse.write("events/good.jsonl", [event()])
     refused = warehouse.run().refused
     assert [row.path for row in refused] == ["events/a.csv"]
-    assert "a quotation mark opens in record 901 and is never closed" in refused[0].reason
+    assert "a quotation mark opens in record 901 and is not closed" in refused[0].reason
     assert warehouse.values("select count(*) from raw.events") == [1]
     lines[900] = "901,t,c901,login,2026-11-01,name"
     warehouse.write("events/a.csv", "\n".join([f"{HEADER},product_name", *lines]) + "\n")
     warehouse.run()
     assert warehouse.counts("events/a.csv") == (1000, 1000, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(("width", "closed_in"), [(12_000, None), (200, 90_000)])
+def test_quotation_mark_that_is_closed_too_far_away_swallows_no_lines(
+    warehouse: Warehouse, width: int, closed_in: int | None
+) -> None:
+    """Lines so long that DuckDB tells only their beginning; a value of many lines beyond the limit of a record."""
+    lines = [f"{n},t,c{n},login,2026-11-01,{'x' * width}" for n in range(1, 20_000_000 // width)]
+    lines[10] = '11,t,c11,login,2026-11-01,"' + "x" * width
+    if closed_in:
+        lines[closed_in] += '"'
+    warehouse.write("events/a.csv", "\n".join([f"{HEADER},product_name", *lines]) + "\n")
+    assert "a quotation mark opens in record 11 and is not closed" in warehouse.run().refused[0].reason
+    assert warehouse.values("select count(*) from raw.events") == [0]
 
 
 def test_utf_16_is_named(warehouse: Warehouse) -> None:

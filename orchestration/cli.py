@@ -18,6 +18,7 @@ import duckdb
 
 from orchestration import last_run, ledger, load, release, verify
 from orchestration.console import say
+from orchestration.failures import in_words
 from orchestration.home import (
     DBT,
     MANIFEST,
@@ -35,6 +36,8 @@ from orchestration.status import last_run_line, release_lines
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from dagster._utils.error import SerializableErrorInfo
+
 DONE, FAILED, FILES_REFUSED = 0, 1, 3
 
 DAGSTER_YAML = """\
@@ -49,28 +52,19 @@ concurrency:
 day = click.DateTime(formats=["%Y-%m-%d"])
 
 
-KNOWN_FAILURES = (
-    WarehouseBusyError,
-    release.ReleaseError,
-    load.LoadError,
-    verify.VerifyError,
-    verify.RebuildError,
-    duckdb.Error,
-    OSError,
-    subprocess.CalledProcessError,
-)
+OUR_OWN = (WarehouseBusyError, release.ReleaseError, load.LoadError, verify.VerifyError, verify.RebuildError)
+"""Failures whose message says already what is wrong and what to do."""
+KNOWN_FAILURES = (*OUR_OWN, duckdb.Error, OSError, subprocess.CalledProcessError)
 
 
-def explained(error: BaseException) -> str:
-    """Put a known failure in words, with what to do about it where that is known."""
-    if isinstance(error, duckdb.IOException) and "lock" in str(error):
-        holder = str(error).partition("Conflicting lock is held in")[2].strip(" .").partition(" See also")[0]
-        return (
-            f"the working database is open in another process{f' ({holder})' if holder else ''}; close it and try again"
-        )
+def explained(error: Exception) -> str | None:
+    """Put a known failure in words, with what to do about it where that is known; None: it is not known."""
+    # Not only errors of files and DuckDB: Dagster's own ledger is SQLite, and a full disk may show there first.
+    if not isinstance(error, OUR_OWN) and (sentence := in_words(str(error), warehouse_home())):
+        return sentence
     if isinstance(error, subprocess.CalledProcessError):
         return "dbt could not read the project: see above what is wrong, and where"
-    return str(error)
+    return str(error) if isinstance(error, KNOWN_FAILURES) else None
 
 
 class Warehouse(click.Group):
@@ -80,8 +74,10 @@ class Warehouse(click.Group):
         """Run the command; known failures become exit code 1."""
         try:
             return super().invoke(ctx)
-        except KNOWN_FAILURES as error:
-            click.echo(f"warehouse: {explained(error)}", err=True)
+        except Exception as error:
+            if (message := explained(error)) is None:
+                raise
+            click.echo(f"warehouse: {message}", err=True)
             ctx.exit(FAILED)
 
 
@@ -126,10 +122,7 @@ def run_job(home: Home, parameters: Parameters) -> int:
         )
     for event in result.filter_events(lambda event: event.is_step_failure):
         data = event.step_failure_data
-        reason = data.user_failure_data.description if data.user_failure_data else data.error.to_string()
-        cause = event.step_failure_data.error.cause if event.step_failure_data.error else None
-        if not data.user_failure_data and cause and cause.cls_name == "IOException" and "lock" in cause.message:
-            reason = explained(duckdb.IOException(cause.message))
+        reason = data.user_failure_data.description if data.user_failure_data else _in_words(data.error, home)
         click.echo(f"warehouse: {event.step_key}: {reason}", err=True)
     if not result.success:
         return FAILED
@@ -138,6 +131,18 @@ def run_job(home: Home, parameters: Parameters) -> int:
     for file in refused:
         click.echo(f"warehouse: refused {file.reason}", err=True)
     return FILES_REFUSED if refused else DONE
+
+
+def _in_words(error: SerializableErrorInfo, home: Home) -> str:
+    """Say what made a step fail: a known failure in a sentence, anything else with its traceback."""
+    cause: SerializableErrorInfo | None = error
+    while cause:
+        if cause.cls_name in {known.__name__ for known in OUR_OWN}:
+            return cause.message.partition(": ")[2].strip()
+        if sentence := in_words(cause.message, home.path):
+            return sentence
+        cause = cause.cause or cause.context
+    return error.to_string()
 
 
 @main.command()

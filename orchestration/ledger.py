@@ -1,4 +1,8 @@
-"""The run ledger: what every run did, step by step. Recorded, never rebuilt."""
+"""The run ledger: what every run did, step by step. Recorded, never rebuilt.
+
+What came after what is told by the order in which rows were written (`rowid`, which DuckDB keeps over deletes and
+checkpoints), never by `started_at`: a machine's clock can be set back.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +58,7 @@ def record(con: duckdb.DuckDBPyConnection, steps: Iterable[Step]) -> None:
 def last_checksum(con: duckdb.DuckDBPyConnection, step: str) -> str | None:
     """Return the code checksum of the last successful run of a step; null if there was none."""
     row = con.execute(
-        "select arg_max(code_checksum, started_at) from raw.run_ledger where step = ? and status = 'success'", [step]
+        "select arg_max(code_checksum, rowid) from raw.run_ledger where step = ? and status = 'success'", [step]
     ).fetchone()
     return row[0] if row else None
 
@@ -66,12 +70,10 @@ def checksums_in_tables(con: duckdb.DuckDBPyConnection, step: str) -> set[str]:
     """
     rows = con.execute(
         """
-        with attempts as (select * from raw.run_ledger where step = $step),
-
-        last_success as (select max(started_at) as started_at from attempts where status = 'success')
+        with attempts as (select rowid as place, status, code_checksum from raw.run_ledger where step = $step)
 
         select distinct code_checksum from attempts
-        where started_at >= (select started_at from last_success)
+        where place >= (select max(place) from attempts where status = 'success')
         """,
         {"step": step},
     ).fetchall()
@@ -82,7 +84,7 @@ def is_unpublished(con: duckdb.DuckDBPyConnection, step: str) -> bool:
     """Say whether a step was begun after the last run that ended well."""
     return con.execute(
         """
-        select coalesce(max(started_at) filter (step = $step) > max(started_at) filter (step = 'run'), false)
+        select coalesce(max(rowid) filter (step = $step) > max(rowid) filter (step = 'run'), false)
         from raw.run_ledger where step = $step or status = 'success'
         """,
         {"step": step},

@@ -23,8 +23,9 @@ SETTLED_SECONDS = 30
 def fingerprint(raw: Path, now: float) -> str | None:
     """Return a hash of the raw files (path, size, time), or None while one of them is too young to be whole."""
     files, _ = find_files(raw)
-    moment = datetime.fromtimestamp(now - SETTLED_SECONDS, UTC).replace(tzinfo=None)
-    if any(file.modified_at > moment for file in files):
+    moment = datetime.fromtimestamp(now, UTC).replace(tzinfo=None)
+    # A time that lies ahead was not written by this clock: it was set back since, and the file must not wait for it.
+    if any(abs((moment - file.modified_at).total_seconds()) < SETTLED_SECONDS for file in files):
         return None
     listing = "\n".join(f"{file.path}\t{file.size_bytes}\t{file.modified_at}" for file in files)
     return hashlib.sha256(listing.encode()).hexdigest()[:16]

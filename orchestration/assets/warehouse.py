@@ -2,9 +2,10 @@
 
 import json
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtCliResource, 
 from orchestration import ledger
 from orchestration.console import say
 from orchestration.costs import Costs
+from orchestration.failures import in_words
 from orchestration.home import MANIFEST, Home, incremental_checksum, read_manifest
 from orchestration.memory import MemorySampler
 from orchestration.parameters import MODELS_STEP, reason_to_refresh
@@ -76,7 +78,10 @@ def dbt_models(
         target_path=target,
         raise_on_error=False,
     )
-    with MemorySampler(invocation.process.pid, with_children=True) as memory:
+    with (
+        _killed_with_us(invocation.process),
+        MemorySampler(invocation.process.pid, with_children=True) as memory,
+    ):
         yield from _with_progress(invocation, context, home.path / DBT_LOG)
     results = _results(target)
     shutil.rmtree(target, ignore_errors=True)
@@ -98,6 +103,29 @@ def dbt_models(
     largest = sorted((step for step in steps if step.row_count), key=lambda step: -step.row_count)[:LARGEST_TOLD]
     say("        rows: " + ", ".join(f"{step.step} {step.row_count:,}" for step in largest))
     say(f"models  {len(results) - tests} built, {tests} tests passed or warned in {whole.seconds:.1f} s")
+
+
+@contextmanager
+def _killed_with_us(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """See to it that dbt never outlives its run, even one that is killed with -9: it would go on writing.
+
+    A shell waits for a line from us. Our death closes the pipe, the shell reads its end instead, and kills dbt.
+    """
+    guard = subprocess.Popen(  # noqa: S603 - constant but for the number of our own child
+        ["/bin/sh", "-c", f"read line || kill -9 {process.pid}"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield
+    except BaseException:
+        process.kill()
+        raise
+    finally:
+        process.wait()
+        guard.communicate(b"done\n")
 
 
 def _with_progress(invocation: DbtCliInvocation, context: dg.AssetExecutionContext, log: Path) -> Iterator[Any]:
@@ -170,10 +198,13 @@ def _explain(results: list[dict[str, Any]], home: Home) -> str:
     """Say which models and tests failed, how many rows, and what to do."""
     failed = [result for result in results if result["status"] in {"error", "fail", "runtime error"}]
     if not failed:
-        return f"dbt could not start: see {home.path / DBT_LOG}"
+        log = home.path / DBT_LOG
+        return f"dbt said nothing of its models: {in_words(log.read_text(encoding='utf-8'), home.path) or f'see {log}'}"
     lines = [
         f"{result['unique_id'].split('.', 2)[2]}: {' '.join((result['message'] or 'failed').split())[:400]}"
         for result in failed[:10]
     ]
     more = f"\n  and {len(failed) - 10} more" if len(failed) > 10 else ""  # noqa: PLR2004
-    return "dbt stopped; the last release stands.\n  " + "\n  ".join(lines) + more
+    cause = in_words("\n".join(result["message"] or "" for result in failed), home.path)
+    known = f"\n  {cause}" if cause else ""
+    return f"dbt stopped; the last release stands.{known}\n  " + "\n  ".join(lines) + more

@@ -80,7 +80,7 @@ def load_new_files(  # noqa: PLR0913
     types = frozenset(known_event_types)
     job = prepared(con, Job(run_id, loaded_at, types, docs_dir, on_progress))
     files, warnings = find_files(raw_dir)
-    report = LoadReport(warnings=tuple(warnings))
+    report = LoadReport(warnings=(*warnings, *_clock_warnings(job, loaded_at)))
     for feed in FEEDS.values():
         if new := _new_files(con, [file for file in files if file.feed == feed.name]):
             report = _joined(report, load_feed(con, feed, new, job))
@@ -88,12 +88,25 @@ def load_new_files(  # noqa: PLR0913
 
 
 def prepared(con: Connection, job: Job) -> Job:
-    """Make the connection and tables ready for a job and bring its time to UTC without a zone."""
+    """Make the connection and tables ready for a job and bring its time to UTC without a zone.
+
+    A load is never dated before the one before it, even when the clock was set back: the time of a load dates versions
+    that have none of their own, and the latest of them must stay the latest.
+    """
     con.execute("set TimeZone = 'UTC'")
     create_raw_tables(con)
-    if job.loaded_at.tzinfo is None:
-        return job
-    return changed(job, loaded_at=job.loaded_at.astimezone(UTC).replace(tzinfo=None))
+    now = job.loaded_at if job.loaded_at.tzinfo is None else job.loaded_at.astimezone(UTC).replace(tzinfo=None)
+    last = con.execute(f"select max(loaded_at) from raw.load_ledger where {LIVE}").fetchone()[0] or now
+    return changed(job, loaded_at=max(now, last))
+
+
+def _clock_warnings(job: Job, now: datetime) -> list[str]:
+    if now.tzinfo is not None:
+        now = now.astimezone(UTC).replace(tzinfo=None)
+    if job.loaded_at == now:
+        return []
+    last = f"{job.loaded_at:%Y-%m-%d %H:%M}"
+    return [f"the clock says {now:%Y-%m-%d %H:%M} UTC, before the last load ({last}): new files are dated like it"]
 
 
 def _joined(left: LoadReport, right: LoadReport) -> LoadReport:

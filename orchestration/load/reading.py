@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 DELIMITERS = ",;\t|"
 MAX_CSV_RECORD_BYTES = 16 * 2**20
+KEPT_OF_BROKEN_RECORD = 10_000
+"""Characters of a broken CSV record that DuckDB 2.0 keeps in its table of errors."""
+LINE_ENDS = "\r\n"
+UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,8 @@ def _columns(con: Connection, feed: Feed, file: RawFile) -> dict[str, str]:
     if file.is_cut_off:
         message = "is cut off within its last character: write the file anew, whole and in UTF-8"
         raise _UnreadableFileError(message)
+    if file.format != "parquet":
+        _require_no_utf_16(file)
     if file.format == "jsonl":
         return {c.source_name: "VARCHAR" for c in feed.columns}
     if file.format == "csv":
@@ -109,6 +115,13 @@ def _columns(con: Connection, feed: Feed, file: RawFile) -> dict[str, str]:
             raise _UnreadableFileError(message)
     _require(feed, {name.lower() for name in columns})
     return columns
+
+
+def _require_no_utf_16(file: RawFile) -> None:
+    with file.location.open("rb") as stream:
+        if stream.read(2) in UTF_16_MARKS:
+            message = "is written in UTF-16: write it in UTF-8"
+            raise _UnreadableFileError(message)
 
 
 def _require(feed: Feed, present: Collection[str]) -> None:
@@ -238,8 +251,32 @@ def _stage_strict_csv(con: Connection, source: Source, file: RawFile, location: 
         select {file.file_id}, line - 1, any_value(csv_line) from csv_errors group by line""",
     )
     if broken:
+        _require_closed_quotes(con)
         _count_broken_records(con, source, file)
     return broken + scalar(con, f"select count(*) from {source.staged} where file_id = {file.file_id}")
+
+
+def _require_closed_quotes(con: Connection) -> None:
+    """Raise where an open quotation mark has swallowed lines: they would be lost, and counted as one broken record.
+
+    It is never closed, or so far away that the record is beyond the limit. In the last line it is an end that was cut
+    off, and costs that line only, as far as can be told: DuckDB keeps the beginning of a broken record.
+    """
+    swallowed = con.execute(f"""
+        select line from csv_errors
+        where error_type = 'LINE SIZE OVER MAXIMUM' and contains(csv_line, chr(10))
+            or error_message like '%unterminated quote%' and (
+                length(csv_line) >= {KEPT_OF_BROKEN_RECORD}
+                or contains(rtrim(csv_line, {literal(LINE_ENDS)}), chr(10))
+            )
+        order by line limit 1
+    """).fetchone()
+    if swallowed:
+        message = (
+            f"a quotation mark opens in record {swallowed[0] - 1:,} and is not closed, so that the lines after it"
+            " belong to one value: close it, or double it where it is part of the text"
+        )
+        raise _UnreadableFileError(message)
 
 
 def _count_broken_records(con: Connection, source: Source, file: RawFile) -> None:

@@ -19,6 +19,7 @@ from orchestration.release.folders import (
     newest_release,
     published_folder,
     release_folder,
+    releases_in,
     remove_leftovers,
     retire,
     sync,
@@ -63,12 +64,20 @@ def writing_to(directory: Path, home: Path) -> Iterator[Path]:
         message = f"{place} lies within the published folder: choose another place"
         raise ReleaseError(message)
     try:
+        _require_ours(place)
         yield place
     except OSError as error:
         reason = error.strerror or str(error)
         at = f" ({error.filename})" if error.filename else ""
         message = f"the release cannot be written to {place}: {reason}{at}"
         raise ReleaseError(message) from error
+
+
+def _require_ours(directory: Path) -> None:
+    """Raise where an analytics.duckdb stands that no copy of ours put there: the copy would replace it."""
+    if (directory / ANALYTICS).exists() and not releases_in(directory / "releases"):
+        message = f"{directory / ANALYTICS} is none of our releases: move it away, or publish to another folder"
+        raise ReleaseError(message)
 
 
 def _copy_release(release: Release, source: Path, directory: Path, path_prefix: str | None) -> None:

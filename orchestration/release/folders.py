@@ -34,13 +34,13 @@ REMOVING = ".removing-"
 
 def list_releases(home: Path) -> list[Release]:
     """Return the complete releases, oldest first."""
-    return _releases_in(published_folder(home) / "releases")
+    return releases_in(published_folder(home) / "releases")
 
 
 def current_release(home: Path) -> Release | None:
     """Return the release that readers see, or None before the first."""
     record = published_folder(home) / "current" / RECORD
-    return Release.from_json(record.read_text("utf-8")) if record.is_file() else None
+    return _read_record(record) if record.is_file() else None
 
 
 def rollback(home: Path, release_id: str | None = None) -> Release:
@@ -85,15 +85,27 @@ def published_folder(home: Path) -> Path:
     return home.absolute() / "published"
 
 
-def _releases_in(releases: Path) -> list[Release]:
-    folders = (f for f in sorted(releases.glob("[!.]*")) if not f.is_symlink())
-    records = (f / RECORD for f in folders)
-    return [Release.from_json(r.read_text("utf-8")) for r in records if r.is_file()]
+def releases_in(releases: Path) -> list[Release]:
+    """Return the complete releases of a folder, oldest first; what else lies there is somebody's own."""
+    folders = (f for f in sorted(releases.glob("[!.]*")) if RELEASE_ID.fullmatch(f.name) and not f.is_symlink())
+    return [_read_record(folder / RECORD) for folder in folders if (folder / RECORD).is_file()]
+
+
+def _read_record(record: Path) -> Release:
+    try:
+        return Release.from_json(record.read_text("utf-8"))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        folder = record.resolve().parent
+        message = (
+            f"{record} is damaged ({error}): take the folder {folder} out of {folder.parent}; if readers were on that"
+            " release, `warehouse rollback RELEASE` gives them another, and `warehouse run` publishes anew"
+        )
+        raise ReleaseError(message) from error
 
 
 def newest_release(releases: Path) -> Release | None:
     """Return the newest complete release, whether or not readers see it."""
-    return max(_releases_in(releases), key=lambda r: r.release_id, default=None)
+    return max(releases_in(releases), key=lambda r: r.release_id, default=None)
 
 
 def files_under(folder: Path, mart: PublishedMart) -> list[Path]:
@@ -145,7 +157,7 @@ def remove_leftovers(releases: Path) -> None:
 
 def retire(releases: Path, keep: str) -> tuple[str, ...]:
     """Remove all but the newest releases and `keep`; hidden first, so that none is seen in part."""
-    ids = [release.release_id for release in _releases_in(releases)]
+    ids = [release.release_id for release in releases_in(releases)]
     retired = tuple(r for r in ids[:-RELEASES_KEPT] if r != keep)
     for release_id in retired:
         hidden = (releases / release_id).rename(releases / f"{REMOVING}{release_id}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from orchestration.release.records import MARTS_SCHEMA, RESTRICTED_SCHEMA, Mart
-from orchestration.release.sql import identifier, naive_utc
+from orchestration.release.sql import identifier
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -77,12 +77,17 @@ def reason_to_rewrite(con: DuckDBPyConnection, newest: Release | None, code_chec
         return "there is no former release"
     if newest.code_checksum != code_checksum:
         return "the code has changed"
-    recorded = con.execute("select max(release_id) from raw.releases").fetchone()[0]
+    # The order of rows, not of times: the machine's clock may have been set back.
+    recorded = con.execute("select arg_max(release_id, rowid) from raw.releases").fetchone()[0]
     if recorded not in (newest.release_id, newest.follows):
         return f"the warehouse last published {recorded}, not {newest.release_id}"
     refreshes = con.execute(
-        "select count(*) from raw.run_ledger where is_full_refresh and started_at >= ?",
-        [naive_utc(newest.published_at)],
+        """
+        select count(*) from raw.run_ledger
+        where is_full_refresh
+            and rowid > (select coalesce(max(rowid), -1) from raw.run_ledger where run_id = $run_id)
+        """,
+        {"run_id": newest.run_id},
     ).fetchone()[0]
     return "there was a full refresh" if refreshes else None
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import child
 import dagster as dg
 import duckdb
 import pytest
@@ -188,6 +191,7 @@ def test_a_raw_file_that_is_still_written_to_starts_no_run(tmp_path: Path) -> No
     assert fingerprint(tmp_path, written + 10) is None
     settled = fingerprint(tmp_path, written + 60)
     assert settled == fingerprint(tmp_path, written + 90)
+    assert settled == fingerprint(tmp_path, written - 86_400), "the clock was set back: the file must not wait for it"
     file.write_text("ab")
     os.utime(file, (written, written))
     assert fingerprint(tmp_path, written + 60) != settled
@@ -216,12 +220,14 @@ def test_the_second_run_is_told_who_holds_the_warehouse(tmp_path: Path) -> None:
         pass
 
 
-def test_code_of_a_failed_or_killed_build_is_not_forgotten() -> None:
+@pytest.mark.parametrize("clock", [1, 0, -1], ids=["goes on", "stands still", "is set back"])
+def test_code_of_a_failed_or_killed_build_is_not_forgotten(clock: int) -> None:
+    """Whatever the clock says: what came last is what was written last."""
     with duckdb.connect() as con:
         load.create_raw_tables(con)
 
         def record(run_id: str, step: str, status: str, checksum: str) -> None:
-            moment = datetime(2026, 1, 1, tzinfo=UTC).replace(tzinfo=None) + timedelta(minutes=len(run_id))
+            moment = datetime(2026, 1, 1, tzinfo=UTC).replace(tzinfo=None) + clock * timedelta(days=len(run_id))
             ledger.record(con, [ledger.Step(run_id, step, step, status, started_at=moment, code_checksum=checksum)])
 
         assert ledger.checksums_in_tables(con, "models") == set()
@@ -236,3 +242,35 @@ def test_code_of_a_failed_or_killed_build_is_not_forgotten() -> None:
         assert ledger.is_unpublished(con, "models")
         record("rrrrr", "models", "success", "a")
         assert ledger.checksums_in_tables(con, "models") == {"a"}
+        record("rrrrr", "run", "success", "c")
+        assert ledger.last_checksum(con, "run") == "c"
+        assert not ledger.is_unpublished(con, "models")
+
+
+def start_a_child_and_be_killed(how: str) -> None:
+    """Do as a run does with dbt, then die, or go on to the end."""
+    from orchestration.assets import warehouse
+
+    process = subprocess.Popen(["/bin/sleep", "60" if how == "killed" else "0.1"])
+    print(process.pid, flush=True)  # noqa: T201 - to the test that called this process
+    with warehouse._killed_with_us(process):  # noqa: SLF001
+        if how == "killed":
+            child.kill_self()
+        process.wait()
+
+
+@pytest.mark.parametrize(("how", "code"), [("killed", -signal.SIGKILL), ("ends", 0)])
+def test_dbt_dies_with_its_run(how: str, code: int) -> None:
+    """A run that is killed with -9 can clean up nothing; dbt would go on writing."""
+    run = child.run(child.command_of(start_a_child_and_be_killed, how))
+    assert run.returncode == code, run.stdout
+    deadline = time.monotonic() + 10
+    while is_alive(int(run.stdout.split()[0])):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def is_alive(process: int) -> bool:
+    """Say whether a process goes on; one that nobody has buried yet does not."""
+    state = subprocess.run(["/bin/ps", "-o", "stat=", "-p", str(process)], check=False, capture_output=True, text=True)
+    return state.stdout.strip()[:1] not in {"", "Z"}

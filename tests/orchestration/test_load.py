@@ -6,18 +6,22 @@ import csv
 import json
 import os
 import re
+import signal
+import time
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import child
 import duckdb
 import pytest
 
 from orchestration import load
+from orchestration.failures import in_words
 from orchestration.load import files, loading, reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 LOADED_AT = datetime(2026, 11, 20, 6, 0, 0)  # noqa: DTZ001 (the raw tables hold UTC without a zone)
 HEADER = "id,user_id,customer_id,event_type,created_at"
@@ -863,6 +867,141 @@ def test_parquet_with_a_broken_page_is_refused_alone(warehouse: Warehouse) -> No
     assert warehouse.values("select count(*) from raw.events") == [10]
 
 
+@pytest.mark.parametrize("share", [0, 0.5, 0.99])
+def test_truncated_parquet_is_refused(warehouse: Warehouse, share: float) -> None:
+    """Nothing of it, a half, or all but the end of its footer."""
+    columns = "i::varchar as customer_id, 'e' as event_type, timestamp '2026-11-01' as created_at"
+    bad = warehouse.write_parquet("events/bad.parquet", f"select {columns} from range(5000) t(i)")
+    content = bad.read_bytes()
+    bad.write_bytes(content[: int(len(content) * share)])
+    warehouse.write("events/good.jsonl", [event()])
+    refused = warehouse.run().refused
+    assert [row.path for row in refused] == ["events/bad.parquet"]
+    assert "write the file anew" in refused[0].reason
+    assert warehouse.values("select count(*) from raw.events") == [1]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_last_line_that_is_cut_off_costs_that_line_only(warehouse: Warehouse, suffix: str) -> None:
+    """What was cut off comes with the whole file: it is another content, and its lines are known."""
+    lines = [f'{n},t,c{n},login,2026-11-01,"some text"' for n in range(1, 51)]
+    if suffix == "jsonl":
+        lines = [json.dumps(record) for record in good_events(50, product_name="some text")]
+    else:
+        lines.insert(0, f"{HEADER},product_name")
+    whole = "\n".join(lines) + "\n"
+    warehouse.write(f"events/a.{suffix}", whole[:-8])
+    warehouse.run()
+    assert warehouse.counts(f"events/a.{suffix}") == (50, 49, 1, 0, 0, 0)
+    assert warehouse.rejects() == [(50, "unreadable_line")]
+    warehouse.write(f"events/a.{suffix}", whole)
+    warehouse.run()
+    assert warehouse.counts(f"events/a.{suffix}") == (50, 1, 0, 49, 0, 0)
+
+
+def test_quotation_mark_that_is_never_closed_swallows_no_lines(warehouse: Warehouse) -> None:
+    """All lines after it would be one value: they would be lost and counted as one rejected record."""
+    lines = [f"{n},t,c{n},login,2026-11-01,name" for n in range(1, 1001)]
+    lines[900] = '901,t,c901,login,2026-11-01,"name'
+    warehouse.write("events/a.csv", "\n".join([f"{HEADER},product_name", *lines]) + "\n")
+    warehouse.write("events/good.jsonl", [event()])
+    refused = warehouse.run().refused
+    assert [row.path for row in refused] == ["events/a.csv"]
+    assert "a quotation mark opens in record 901 and is not closed" in refused[0].reason
+    assert warehouse.values("select count(*) from raw.events") == [1]
+    lines[900] = "901,t,c901,login,2026-11-01,name"
+    warehouse.write("events/a.csv", "\n".join([f"{HEADER},product_name", *lines]) + "\n")
+    warehouse.run()
+    assert warehouse.counts("events/a.csv") == (1000, 1000, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(("width", "closed_in"), [(12_000, None), (200, 90_000)])
+def test_quotation_mark_that_is_closed_too_far_away_swallows_no_lines(
+    warehouse: Warehouse, width: int, closed_in: int | None
+) -> None:
+    """Lines so long that DuckDB tells only their beginning; a value of many lines beyond the limit of a record."""
+    lines = [f"{n},t,c{n},login,2026-11-01,{'x' * width}" for n in range(1, 20_000_000 // width)]
+    lines[10] = '11,t,c11,login,2026-11-01,"' + "x" * width
+    if closed_in:
+        lines[closed_in] += '"'
+    warehouse.write("events/a.csv", "\n".join([f"{HEADER},product_name", *lines]) + "\n")
+    assert "a quotation mark opens in record 11 and is not closed" in warehouse.run().refused[0].reason
+    assert warehouse.values("select count(*) from raw.events") == [0]
+
+
+def test_utf_16_is_named(warehouse: Warehouse) -> None:
+    warehouse.write("events/a.csv", f"{HEADER}\n1,t,c1,login,2026-11-01\n".encode("utf-16"))
+    assert warehouse.run().refused[0].reason == "events/a.csv: is written in UTF-16: write it in UTF-8"
+
+
+def test_compressed_text_is_named_not_read(warehouse: Warehouse) -> None:
+    warehouse.write("events/a.csv.gz", b"\x1f\x8b half a stream")
+    report = warehouse.run()
+    assert report.warnings == ("events/a.csv.gz: not read: neither .parquet, .csv, .jsonl",)
+    assert not report.files
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_ten_megabytes_in_one_field_are_kept(warehouse: Warehouse, suffix: str) -> None:
+    size = 10 * 2**20
+    if suffix == "csv":
+        text = ("x" * 99 + "\n") * (size // 100) + "x" * (size % 100)
+        warehouse.write("events/a.csv", f'{HEADER},product_name\n1,t,c1,e,2026-11-01,"{text}"\n2,t,c2,e,2026-11-01,\n')
+    elif suffix == "jsonl":
+        warehouse.write("events/a.jsonl", [event(product_name="x" * size), event(id="2")])
+    else:
+        columns = "'e' as event_type, timestamp '2026-11-01' as created_at"
+        select = (
+            f"select 'c' || i as customer_id, {columns}, case i when 0 then repeat('x', {size}) end as product_name"
+        )
+        warehouse.write_parquet("events/a.parquet", f"{select} from range(2) t(i)")
+    warehouse.run()
+    assert warehouse.rows("select length(product_name) from raw.events order by record_number") == [(size,), (None,)]
+
+
+def test_csv_record_beyond_the_limit_is_quarantined(warehouse: Warehouse) -> None:
+    warehouse.write("events/a.csv", f"{HEADER}\n1,t,c1,login,2026-11-01\n2,t,{'x' * 17 * 2**20},login,2026-11-01\n")
+    warehouse.run()
+    assert warehouse.counts("events/a.csv") == (2, 1, 1, 0, 0, 0)
+    assert warehouse.rejects() == [(2, "unreadable_line")]
+
+
+def test_column_that_changes_its_type_is_read_as_before(warehouse: Warehouse) -> None:
+    """From one file to the next, in one load and over two; what cannot be read is quarantined, not the file."""
+    columns = "'e' as event_type, timestamp '2026-11-01' as created_at"
+    warehouse.write_parquet("events/a.parquet", f"select 17 as customer_id, {columns}, 5 as event_value, 1 as size")
+    warehouse.write_parquet(
+        "events/b.parquet", f"select '17' as customer_id, {columns}, '6.5' as event_value, 'XL' as size"
+    )
+    warehouse.run()
+    warehouse.write_parquet(
+        "events/c.parquet",
+        f"select 17.0::double as customer_id, {columns}, v as event_value from (values ('7'), ('seven')) t(v)",
+    )
+    warehouse.run()
+    found = warehouse.rows(
+        "select customer_id, event_value::double, event_properties from raw.events order by event_value"
+    )
+    assert found == [("17", 5, '{"size":1}'), ("17", 6.5, '{"size":"XL"}'), ("17", 7, None)]
+    assert warehouse.rejects() == [(2, "value_not_a_number")]
+
+
+def test_column_that_is_new_one_day_joins_the_properties(warehouse: Warehouse) -> None:
+    """The lines of the days before stay as they are."""
+    warehouse.write("events/1.csv", f"{HEADER}\n1,t,c1,login,2026-11-01\n")
+    warehouse.run()
+    warehouse.write(
+        "events/2.csv", f"{HEADER},coupon,browser\n1,t,c1,login,2026-11-01,,\n2,t,c2,login,2026-11-02,SAVE,Fox\n"
+    )
+    warehouse.run()
+    assert warehouse.rows("select source_event_id, event_properties, browser from raw.events order by all") == [
+        ("1", None, None),
+        ("2", '{"coupon":"SAVE"}', "Fox"),
+    ]
+    assert warehouse.counts("events/2.csv") == (2, 1, 0, 1, 0, 0)
+    assert warehouse.values("select is_conflict from raw.duplicate_events") == [False]
+
+
 def test_empty_jsonl_is_loaded_as_nothing(warehouse: Warehouse) -> None:
     warehouse.write("events/a.jsonl", "")
     assert [row.state for row in warehouse.run().files] == ["pending"]
@@ -980,6 +1119,67 @@ def crash(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+def load_and_be_killed(home: str, step: str) -> None:
+    """Load b.jsonl in this process, which dies at a step."""
+    con = duckdb.connect(f"{home}/warehouse.duckdb")
+    setattr(loading, step, child.kill_self)
+    load.load_new_files(con, Path(home, "raw"), run_id="killed", loaded_at=LOADED_AT)
+
+
+@pytest.mark.parametrize("step", ["quarantine", "write_ledger"])
+def test_load_killed_with_9_leaves_nothing_and_the_next_loads_all(
+    warehouse: Warehouse, tmp_path: Path, step: str
+) -> None:
+    """Within the transaction, rows written and not yet entered in the ledger."""
+    warehouse.write("events/a.jsonl", good_events(3))
+    warehouse.run()
+    before = snapshot(warehouse)
+    warehouse.write("events/b.jsonl", [*good_events(4), event(created_at="bad")])
+    warehouse.con.close()
+    killed = child.run(child.command_of(load_and_be_killed, tmp_path, step))
+    assert killed.returncode == -signal.SIGKILL, killed.stdout
+    warehouse.con = duckdb.connect(str(tmp_path / "warehouse.duckdb"))
+    assert snapshot(warehouse) == before
+    warehouse.run()
+    assert warehouse.counts("events/b.jsonl") == (5, 1, 1, 3, 0, 0)
+
+
+def load_on_a_full_disk(folder: str) -> None:
+    """Fill the disk of this folder, load, make room, and load again; print what the first load ended in."""
+    warehouse = Warehouse(Path(folder))
+    warehouse.write("events/a.jsonl", good_events(3))
+    warehouse.run()
+    before = snapshot(warehouse)
+    # Texts that do not compress, more of them than the room that is left.
+    warehouse.write(
+        "events/b.csv",
+        f"{HEADER},product_name\n"
+        + "".join(f"{n},t,c{n},login,2026-11-01,{os.urandom(400).hex()}\n" for n in range(20_000)),
+    )
+    child.fill(Path(folder), 4 * 2**20)
+    try:
+        warehouse.run()
+    except (duckdb.Error, OSError) as error:
+        print(in_words(str(error), Path(folder)) or error)  # noqa: T201 - to the test that called this process
+    else:
+        raise AssertionError("the disk took everything")
+    child.make_room(Path(folder))
+    warehouse.con.close()
+    warehouse.con = duckdb.connect(f"{folder}/warehouse.duckdb")
+    assert snapshot(warehouse) == before
+    assert [row.state for row in warehouse.run().files] == ["pending"]
+    assert warehouse.counts("events/b.csv") == (20_000, 20_000, 0, 0, 0, 0)
+    assert warehouse.values("select count(distinct event_id) from raw.events") == [20_003]
+
+
+def test_full_disk_stops_the_load_and_the_next_one_loads_all(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    said = child.run_on_small_disk(child.command_of(load_on_a_full_disk, disk), disk, "100m")
+    assert f"the disk is full: {disk}" in said
+    assert "make room there and call `warehouse run` again: nothing is lost" in said
+
+
 def test_books_that_do_not_balance_stop_the_load(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     warehouse.write("events/a.jsonl", good_events(2))
     monkeypatch.setattr(loading, "quarantine", lambda *_: {1: 1})
@@ -1014,6 +1214,41 @@ def test_times_with_a_zone_are_taken_as_that_instant(warehouse: Warehouse) -> No
     at = datetime(2026, 11, 20, 6, tzinfo=UTC)
     load.load_new_files(warehouse.con, warehouse.raw, run_id="r", loaded_at=at)
     assert warehouse.values("select loaded_at from raw.load_ledger") == [LOADED_AT]
+
+
+def test_clock_set_back_changes_no_order(warehouse: Warehouse) -> None:
+    """The later load is dated like the one before it: its version without a time of its own is the latest."""
+    warehouse.write("customers/a.jsonl", [{"customer_id": "c1", "loyalty_tier": "gold"}])
+    warehouse.run()
+    warehouse.write("customers/b.jsonl", [{"customer_id": "c1", "loyalty_tier": "silver"}])
+    set_back = LOADED_AT - timedelta(days=2)
+    report = load.load_new_files(warehouse.con, warehouse.raw, run_id="r", loaded_at=set_back)
+    latest = "select loyalty_tier from raw.customers order by updated_at desc, load_id desc limit 1"
+    assert warehouse.values(latest) == ["silver"]
+    assert warehouse.values("select distinct loaded_at from raw.load_ledger") == [LOADED_AT]
+    assert report.warnings == (
+        "the clock says 2026-11-18 06:00 UTC, before the last load (2026-11-20 06:00): new files are dated like it",
+    )
+
+
+def test_time_zone_of_the_machine_changes_no_row(
+    warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = [event(id=str(n), created_at=text) for n, text in enumerate(TIMES)]
+    profiles = [{"customer_id": "c1", "signup_at": "2026-01-01", "birth_date": "1990-02-03"}]
+    (tmp_path / "elsewhere").mkdir()
+    elsewhere = Warehouse(tmp_path / "elsewhere")
+    for zone, house in (("UTC", warehouse), ("Pacific/Kiritimati", elsewhere)):
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        house.write("events/a.jsonl", records)
+        house.write("customers/a.jsonl", profiles)
+        house.run()
+        assert not house.run().files, "a known file is known in any zone"
+    monkeypatch.undo()
+    time.tzset()
+    assert snapshot(elsewhere) == snapshot(warehouse)
+    elsewhere.con.close()
 
 
 # ── Accept, retry ─────────────────────────────────────────────────────────────────────────────

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -12,14 +13,17 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import child
 import duckdb
 import pytest
 
+from orchestration.failures import in_words
 from orchestration.release import (
     GateRefused,
     Release,
     ReleaseError,
     ReleaseReport,
+    building,
     current_release,
     list_releases,
     publish,
@@ -395,7 +399,8 @@ def test_changed_columns_rewrite_the_whole_mart(house: House) -> None:
         ({"rewrite_all": True}, "select 1", "it was asked for"),
         (
             {},
-            "insert into raw.run_ledger values ('x', timestamp '2026-03-11 03:30', true)",
+            # By the clock it was before the release: that had been set back.
+            "insert into raw.run_ledger values ('x', timestamp '2026-03-09 03:30', true)",
             "there was a full refresh",
         ),
         ({}, "delete from raw.releases", None),
@@ -632,6 +637,111 @@ def _crash(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+def publish_and_be_killed(home: str, step: str) -> None:
+    """Publish in this process, which dies at a step."""
+    setattr(publishing if hasattr(publishing, step) else building, step, child.kill_self)
+    arguments = {"run_id": "killed", "published_at": NIGHT + timedelta(days=9), "code_checksum": "code"}
+    publish(Path(home, "warehouse.duckdb"), Path(home), MANIFEST, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("step", "is_swapped"),
+    [("_as_of_dates", False), ("write_text", False), ("point_current", False), ("_mark_published", True)],
+)
+def test_publish_killed_with_9_is_done_again(house: House, step: str, is_swapped: bool) -> None:  # noqa: FBT001 - a parametrized case
+    """While it builds, before it says what it built, before the swap, and between swap and record."""
+    last = house.publish().release
+    house.execute("insert into raw.load_ledger values (3, 'pending')")
+    house.touch("2026-02-03")
+    house.execute("update marts.order_lines set marker = 7 where event_date = '2026-02-03'")
+    killed = child.run(child.command_of(publish_and_be_killed, house.home, step))
+    assert killed.returncode == -signal.SIGKILL, killed.stdout
+    assert (current_release(house.home) == last) is not is_swapped
+    assert house.read("select count(*), sum(marker)::int from order_lines") == [(60, 7 if is_swapped else 0)]
+    assert house.execute("select state from raw.load_ledger where file_id = 3") == [("pending",)]
+
+    report = house.publish()
+    assert current_release(house.home) == report.release
+    assert months(report.written, "order_lines") == ["2026-02"]
+    assert house.read("select count(*), sum(marker)::int from order_lines") == [(60, 7)]
+    assert house.execute("select state from raw.load_ledger where file_id = 3") == [("published",)]
+    assert all(path.is_dir() and path.name[0] != "." for path in (house.published / "releases").iterdir())
+
+
+def publish_on_a_full_disk(folder: str) -> None:
+    """Publish, fill the disk, fail, make room, publish; print what the failure says."""
+    house = House(Path(folder))
+    last = house.publish().release
+    house.execute("alter table marts.order_lines add column noise varchar")
+    house.execute(
+        "update marts.order_lines set noise = array_to_string(list_transform(range(9000), lambda x: uuid()), '')"
+    )
+    house.execute("checkpoint")
+    child.fill(Path(folder), 2**20)
+    try:
+        house.publish()
+    except (duckdb.Error, OSError) as error:
+        print(in_words(str(error), Path(folder)) or error)  # noqa: T201 - to the test that called this process
+    else:
+        raise AssertionError("the disk took everything")
+    assert current_release(house.home) == last
+    assert [path.name for path in (house.published / "releases").iterdir()] == [last.release_id]
+    assert house.read("select count(*) from order_lines") == [(60,)]
+    child.make_room(Path(folder))
+    assert current_release(house.home) != house.publish().release != last
+    assert house.read("select count(noise) from order_lines") == [(60,)]
+
+
+def test_full_disk_leaves_the_last_release(tmp_path: Path) -> None:
+    """The half-built one goes, and gives its room back."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    said = child.run_on_small_disk(child.command_of(publish_on_a_full_disk, disk), disk, "100m")
+    assert f"the disk is full: {disk}" in said
+    assert "make room there and call `warehouse run` again: nothing is lost, the last release stands" in said
+
+
+def test_folders_that_are_no_releases_are_left_alone(house: House) -> None:
+    """Whatever they hold: their name says that they are somebody's own."""
+    first = house.publish().release
+    own = house.published / "releases" / "my-notes"
+    own.mkdir()
+    (own / "release.json").write_text("{}")
+    second = house.publish().release
+    assert list_releases(house.home) == [first, second]
+    assert (own / "release.json").read_text() == "{}"
+
+
+@pytest.mark.parametrize("damage", ["", '{"release_id": "x', "{}", "[]"])
+def test_damaged_record_of_a_release_is_named(house: House, damage: str) -> None:
+    """With what to do, and that does it."""
+    first = house.publish().release
+    last = house.publish()
+    record = last.path / "release.json"
+    record.write_text(damage)
+    for act in (house.publish, lambda: rollback(house.home), lambda: current_release(house.home)):
+        with pytest.raises(ReleaseError, match=r"release\.json is damaged .*: take the folder .* out of") as raised:
+            act()
+        assert last.release.release_id in str(raised.value)
+    last.path.rename(house.home / "aside")
+    assert rollback(house.home, first.release_id) == first
+    assert house.read("select count(*) from order_lines") == [(60,)]
+    assert house.publish().rewrite_reason.startswith("the warehouse last published")
+
+
+def test_clock_set_back_does_not_hide_a_full_refresh(house: House) -> None:
+    """By the clock it came before the release; its rows are in the next one all the same."""
+    house.publish()
+    house.execute("update marts.order_lines set marker = 7")
+    house.execute("insert into raw.run_ledger values ('run-2', timestamp '2026-03-01', true)")
+    report = house.publish(published_at=NIGHT - timedelta(days=8))
+    assert report.rewrite_reason == "there was a full refresh"
+    assert report.release.release_id > report.release.follows
+    assert house.read("select distinct marker from order_lines") == [(7,)]
+    house.touch()
+    assert house.publish(published_at=NIGHT - timedelta(days=7)).rewrite_reason is None
+
+
 READER = """
     import pathlib, sys, duckdb
 
@@ -760,6 +870,18 @@ def test_publish_to_keeps_out_of_the_published_folder(house: House) -> None:
     for place in (house.published, house.published / "releases"):
         with pytest.raises(ReleaseError, match="within the published folder"):
             publish_to(house.home, place)
+
+
+def test_publish_to_replaces_no_database_of_others(house: House, tmp_path: Path) -> None:
+    """A folder that holds somebody's own analytics.duckdb is refused, and the file stays."""
+    house.publish()
+    own = tmp_path / "own" / "analytics.duckdb"
+    own.parent.mkdir()
+    own.write_text("mine")
+    with pytest.raises(ReleaseError, match=r"own/analytics\.duckdb is none of our releases: move it away"):
+        publish_to(house.home, own.parent)
+    assert [path.name for path in own.parent.iterdir()] == ["analytics.duckdb"]
+    assert own.read_text() == "mine"
 
 
 def test_publish_to_leaves_alone_what_is_not_its_own(house: House, tmp_path: Path) -> None:

@@ -35,20 +35,23 @@ class Warehouse:
         """Return the folder of raw files."""
         return self.home / "raw"
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start `warehouse …` in a process group of its own."""
+    def start(self, *arguments: str, before: str = "", **environment: str) -> subprocess.Popen[str]:
+        """Start `warehouse …` in a process group of its own; `before` is Python that this process executes first."""
+        command = [Path(sys.executable).parent / "warehouse"]
+        if before:
+            command = [sys.executable, "-c", f"{before}\nfrom orchestration.cli import main\nmain()"]
         return subprocess.Popen(
-            [Path(sys.executable).parent / "warehouse", *arguments],
-            env=os.environ | {"WAREHOUSE_HOME": str(self.home)},
+            [*command, *arguments],
+            env=os.environ | {"WAREHOUSE_HOME": str(self.home)} | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
         )
 
-    def run(self, *arguments: str, expect: int = 0) -> str:
+    def run(self, *arguments: str, expect: int = 0, before: str = "", **environment: str) -> str:
         """Run `warehouse …`, by default `warehouse run`; return what it printed."""
-        process = self.start(*(arguments or ("run",)))
+        process = self.start(*(arguments or ("run",)), before=before, **environment)
         output, _ = process.communicate(timeout=RUN_SECONDS)
         assert process.returncode == expect, output
         return output
@@ -83,3 +86,25 @@ class Warehouse:
                 table: set(con.execute(f"select {', '.join(names)} from marts.{table}").fetchall())
                 for table, names in columns.items()
             }
+
+
+def land_second_tenant(raw: Path) -> None:
+    """Land another shop's events: the same customer ids as the café's, no profiles, no organizations row."""
+    folder = raw / "events" / "tea_house"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "events.csv").write_text(
+        "user_id,id,customer_id,event_type,event_value,created_at\n"
+        "tea_house,1,ana,purchase,5.00,2024-06-01 10:00:00\n"
+        "tea_house,2,ben,page_view,,2024-06-02 23:59:59\n"
+        "tea_house,3,ben,purchase,7.50,2024-06-03 00:00:00\n"
+    )
+
+
+def land_late_file(raw: Path) -> None:
+    """Land events of dates long published, one of them on a date that had none."""
+    (raw / "events" / "corner_cafe" / "late.csv").write_text(
+        "user_id,id,customer_id,event_type,event_value,event_properties,created_at\n"
+        "corner_cafe,late-1,ana,purchase,4.20,,2024-03-05 08:00:00\n"
+        "corner_cafe,late-2,cleo,page_view,,,2024-01-07 12:00:00\n"
+        'corner_cafe,late-3,dan,refund,3.00,"{""order_id"": ""d2""}",2024-06-20 08:00:00\n'
+    )

@@ -10,8 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 import duckdb
-import pytest
-from real_warehouse import Warehouse
+from real_warehouse import Warehouse, land_late_file
 
 from orchestration import sample_data
 
@@ -19,31 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def land_second_tenant(raw: Path) -> None:
-    """Land another shop's events: the same customer ids as the café's, no profiles, no organizations row."""
-    folder = raw / "events" / "tea_house"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "events.csv").write_text(
-        "user_id,id,customer_id,event_type,event_value,created_at\n"
-        "tea_house,1,ana,purchase,5.00,2024-06-01 10:00:00\n"
-        "tea_house,2,ben,page_view,,2024-06-02 23:59:59\n"
-        "tea_house,3,ben,purchase,7.50,2024-06-03 00:00:00\n"
-    )
-
-
 def land_bad_file(raw: Path) -> None:
     """Land a file without the required column customer_id."""
     (raw / "events" / "no_customer.csv").write_text("id,event_type,created_at\n1,purchase,2024-06-01\n")
-
-
-def land_late_file(raw: Path) -> None:
-    """Land events of dates long published, one of them on a date that had none."""
-    (raw / "events" / "corner_cafe" / "late.csv").write_text(
-        "user_id,id,customer_id,event_type,event_value,event_properties,created_at\n"
-        "corner_cafe,late-1,ana,purchase,4.20,,2024-03-05 08:00:00\n"
-        "corner_cafe,late-2,cleo,page_view,,,2024-01-07 12:00:00\n"
-        'corner_cafe,late-3,dan,refund,3.00,"{""order_id"": ""d2""}",2024-06-20 08:00:00\n'
-    )
 
 
 def watch(path: Path, stop: multiprocessing.synchronize.Event, report: multiprocessing.Queue) -> None:
@@ -62,17 +39,6 @@ def watch(path: Path, stop: multiprocessing.synchronize.Event, report: multiproc
         except duckdb.Error as error:
             errors.append(str(error))
     report.put((reads, errors, mixed))
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
-    """Return a warehouse that got all files at once, in one run. One run."""
-    warehouse = Warehouse(tmp_path_factory.mktemp("undisturbed"))
-    sample_data.write_ten_customers(warehouse.raw)
-    land_second_tenant(warehouse.raw)
-    land_late_file(warehouse.raw)
-    warehouse.run()
-    return warehouse
 
 
 def test_ten_customers_come_out_as_the_fixture_says(undisturbed: Warehouse) -> None:

@@ -54,7 +54,7 @@ def test_a_session_day_is_compared_only_when_both_its_dates_are_computed() -> No
         (replace(SETTLED, pending_loads=2), "2 loaded files"),
         (replace(SETTLED, pending_requests=1), "1 requests"),
         (replace(SETTLED, current_checksum="b"), "changed"),
-        (replace(SETTLED, is_build_unfinished=True), "did not end in a release"),
+        (replace(SETTLED, is_build_unfinished=True), "has not been published"),
         (replace(SETTLED, built_checksum=None), "nothing is published"),
     ],
 )

@@ -1,7 +1,7 @@
 """Releases: what readers see, complete folders that are never written again.
 
     published/
-      releases/<release_id>/     analytics.duckdb  restricted.duckdb  parquet/<mart>/<month>.parquet
+      releases/<release_id>/     analytics.duckdb  restricted.duckdb  parquet/<mart>/<period>.parquet
                                  release.json
       current                    → releases/<release_id>, swapped by one rename
       analytics.duckdb  restricted.duckdb  parquet      → through current

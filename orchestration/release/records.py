@@ -42,18 +42,23 @@ class Mart:
     name: str
     relation: str
     date_column: str | None = None
+    is_compared: bool = False
+    """Whether any date may change in any run, so that content says which files are still good, not touched dates."""
 
 
 @dataclass(frozen=True)
-class MonthFile:
-    """One month of an event-level mart; `path` is relative to the release's folder."""
+class DatedFile:
+    """One month or day of a mart that is published by date; `path` is relative to the release's folder."""
 
-    month: str
+    period: str
+    """YYYY-MM, or YYYY-MM-DD where a recent month is large."""
     path: str
     rows: int
     size_bytes: int
     written_by: str
     """The release that wrote the file; (path, written_by) says which content it has."""
+    content: str | None = None
+    """A hash over the rows, of marts that are compared by content."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ class PublishedMart:
     kind: Literal["table", "parquet"]
     rows: int
     columns: dict[str, str]
-    files: tuple[MonthFile, ...] = ()
+    files: tuple[DatedFile, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -136,26 +141,32 @@ class ReleaseReport:
     """What was published before and now reads otherwise, by cause."""
 
     @property
-    def written(self) -> tuple[MonthFile, ...]:
+    def written(self) -> tuple[DatedFile, ...]:
         """Return the files that this release wrote."""
         files = files_of(self.release)
         return tuple(f for f in files if f.written_by == self.release.release_id)
 
     @property
-    def linked(self) -> tuple[MonthFile, ...]:
+    def linked(self) -> tuple[DatedFile, ...]:
         """Return the files that it shares with the release before."""
         files = files_of(self.release)
         return tuple(f for f in files if f.written_by != self.release.release_id)
 
 
 def _mart_from(record: dict[str, Any]) -> PublishedMart:
-    return PublishedMart(**record | {"files": tuple(MonthFile(**f) for f in record["files"])})
+    return PublishedMart(**record | {"files": tuple(_file_from(f) for f in record["files"])})
+
+
+def _file_from(record: dict[str, Any]) -> DatedFile:
+    """Read a file's record; version 0.1 knew months only, and called them so."""
+    period = record.get("period") or record["month"]
+    return DatedFile(**{key: value for key, value in record.items() if key != "month"} | {"period": period})
 
 
 def _tuple(value: Any) -> Any:  # noqa: ANN401 - JSON has lists where the record has tuples
     return tuple(value) if isinstance(value, list) else value
 
 
-def files_of(release: Release) -> Iterator[MonthFile]:
+def files_of(release: Release) -> Iterator[DatedFile]:
     """Return the files of all marts of a release."""
     return (file for mart in release.marts.values() for file in mart.files)

@@ -32,8 +32,16 @@ from orchestration.release import (
     read_release,
     rollback,
 )
-from orchestration.release.planning import plan_months, public_marts, restricted_models, touched_months
-from orchestration.release.records import Mart, MonthFile
+from orchestration.release.planning import (
+    ROWS_BY_DAY,
+    Rows,
+    periods_of,
+    plan_files,
+    public_marts,
+    restricted_models,
+    touched_dates,
+)
+from orchestration.release.records import DatedFile, Mart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -175,9 +183,9 @@ def file_of(report: ReleaseReport, mart: str, month: str) -> Path:
     return report.path / "parquet" / mart / f"{month}.parquet"
 
 
-def months(files: tuple[MonthFile, ...], mart: str) -> list[str]:
+def months(files: tuple[DatedFile, ...], mart: str) -> list[str]:
     """Return the months of a mart's files."""
-    return [file.month for file in files if f"/{mart}/" in file.path]
+    return [file.period for file in files if f"/{mart}/" in file.path]
 
 
 def test_public_marts_are_the_public_models_of_schema_marts() -> None:
@@ -329,15 +337,14 @@ def test_touched_day_rewrites_the_session_day_before(house: House) -> None:
     assert months(report.written, "sessions") == ["2026-01", "2026-02"]
 
 
-def test_touched_months_follow_the_date_column(house: House) -> None:
-    """Only event-level marts have months; session days reach one day back, over the year too."""
+def test_touched_dates_follow_the_date_column(house: House) -> None:
+    """Only event-level marts have them; session days reach one day back."""
     house.touch("2026-01-01")
     with house.connection() as con:
-        assert touched_months(con, public_marts(MANIFEST)) == {
-            ("order_lines", "2026-01"),
-            ("refunds", "2026-01"),
-            ("sessions", "2026-01"),
-            ("sessions", "2025-12"),
+        assert touched_dates(con, public_marts(MANIFEST)) == {
+            "order_lines": {date(2026, 1, 1)},
+            "refunds": {date(2026, 1, 1)},
+            "sessions": {date(2025, 12, 31), date(2026, 1, 1)},
         }
 
 
@@ -427,15 +434,72 @@ def test_every_month_is_rewritten_when_all_may_have_changed(
 def test_plan_links_only_what_is_known_to_be_the_same() -> None:
     """Touched, new, vanished, recounted and unchanged months, side by side."""
     former = {
-        month: MonthFile(month, f"parquet/m/{month}.parquet", 10, 100, "r1")
+        month: DatedFile(month, f"parquet/m/{month}.parquet", 10, 100, "r1")
         for month in ("2026-01", "2026-02", "2026-03", "2026-04")
     }
-    counts = {"2026-01": 10, "2026-02": 10, "2026-03": 11, "2026-05": 1}
-    plan = plan_months("m", counts, former, {("m", "2026-02"), ("other", "2026-01")})
+    rows = {1: 10, 2: 10, 3: 11, 5: 1}
+    dates = {date(2026, month, 9): Rows(count) for month, count in rows.items()}
+    # A touched date that has become empty touches its month.
+    plan = plan_files("m", dates, former, {date(2026, 2, 10)})
     assert list(plan.link) == ["2026-01"]
-    assert plan.write == {"2026-02": 10, "2026-03": 11, "2026-05": 1}
+    assert plan.write == {"2026-02": Rows(10), "2026-03": Rows(11), "2026-05": Rows(1)}
     assert len(plan.corrected) == 1
-    assert plan_months("m", counts, former, None).write == counts
+    assert list(plan_files("m", dates, {}, None).write) == ["2026-01", "2026-02", "2026-03", "2026-05"]
+
+
+def test_large_recent_months_are_written_by_day() -> None:
+    """The last two months only, and only from a million rows on; a month that grows old becomes one file."""
+    half = Rows(ROWS_BY_DAY // 2)
+    days = [date(2026, 1, 1), date(2026, 1, 2), date(2026, 2, 1), date(2026, 2, 2), date(2026, 3, 1)]
+    dates = dict.fromkeys(days, half)
+    periods = ["2026-01", "2026-01", "2026-02-01", "2026-02-02", "2026-03"]
+    assert list(periods_of(dates).values()) == periods
+
+    former = {period: DatedFile(period, f"{period}.parquet", half.count, 100, "r1") for period in periods[2:]}
+    former["2026-01"] = DatedFile("2026-01", "2026-01.parquet", 2 * half.count, 100, "r1")
+    plan = plan_files("m", dates, former, {date(2026, 2, 2)})
+    assert list(plan.write) == ["2026-02-02"]
+    plan = plan_files("m", dates | {date(2026, 4, 1): half}, former, {date(2026, 4, 1)})
+    assert plan.write == {"2026-02": Rows(2 * half.count), "2026-04": half}
+    assert plan.corrected == []
+
+
+def test_compared_marts_are_written_where_their_content_differs() -> None:
+    """Whatever was touched; nobody is warned, because such marts may change anywhere."""
+    former = {
+        month: DatedFile(month, f"{month}.parquet", 2, 100, "r1", content)
+        for month, content in (("2026-01", "6"), ("2026-02", "7"))
+    }
+    dates = {
+        date(2026, 1, 1): Rows(1, 2),
+        date(2026, 1, 2): Rows(1, 4),
+        date(2026, 2, 1): Rows(1, 2),
+        date(2026, 2, 2): Rows(1, 4),
+    }
+    plan = plan_files("m", dates, former, None)
+    assert list(plan.link) == ["2026-01"]
+    assert plan.write == {"2026-02": Rows(2, 6)}
+    assert plan.corrected == []
+
+
+def test_compared_mart_is_linked_until_a_row_changes(house: House) -> None:
+    """An order of an old date changes without any touched date: its month is written, others are linked."""
+    orders = model("orders", meta={"published_by": "ordered_on", "published_when": "changed"})
+    manifest = {"nodes": MANIFEST["nodes"] | {"model.customer_warehouse.orders": orders}}
+    house.execute(
+        "create table marts.orders as "
+        "select uuid() as id, 'acme' as user_id, '2026-01-05'::date + day::integer as ordered_on, day as net_amount "
+        "from range(80) as days (day)"
+    )
+    house.touch()
+    house.publish(manifest=manifest)
+    report = house.publish(manifest=manifest)
+    assert months(report.linked, "orders") == ["2026-01", "2026-02", "2026-03"]
+    house.execute("update marts.orders set net_amount = 99 where ordered_on = '2026-02-03'")
+    report = house.publish(manifest=manifest)
+    assert months(report.written, "orders") == ["2026-02"]
+    assert report.corrected == ()
+    assert house.read("select max(net_amount) from marts.orders") == [(99,)]
 
 
 def test_files_are_copied_where_links_are_impossible(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

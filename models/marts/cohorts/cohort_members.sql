@@ -1,3 +1,5 @@
+{{ config(meta={'published_by': 'joined_at', 'published_when': 'changed'}) }}
+
 with memberships as (
 
     select * from {{ ref('int_cohort_memberships') }}

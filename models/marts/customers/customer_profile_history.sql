@@ -1,3 +1,5 @@
+{{ config(meta={'published_by': 'updated_at', 'published_when': 'changed'}) }}
+
 with profiles as (
 
     select * from {{ ref('int_customer_profiles') }}

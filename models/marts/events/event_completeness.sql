@@ -1,7 +1,8 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='replace_dates',
-    date_column='event_date'
+    date_column='event_date',
+    meta={'published_by': 'event_date'}
 ) }}
 
 {%- set checked_columns = [

@@ -1,3 +1,5 @@
+{{ config(meta={'published_by': 'order_date', 'published_when': 'changed'}) }}
+
 with order_lines as (
 
     select * from {{ ref('order_lines') }}

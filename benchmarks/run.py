@@ -2,10 +2,11 @@
 
     python benchmarks/run.py --size 10M
 
-Phases of the product, each a real `warehouse` command in its own process: full build, one more day, nothing new.
-The yardstick is benchmarks/reference.sql on the same files. DuckDB gets the same memory limit on both sides
-(WAREHOUSE_MEMORY, else DUCKDB_MEMORY): without one it keeps whatever the machine has. Results go to
-benchmarks/results.json, keyed by size.
+Phases of the product, each a real `warehouse` command in its own process: full build, one more day, one more day with a
+hundredth of its events late by up to 60 days, nothing new; then the queries of benchmarks/queries.sql on what was
+published. The days are the same at every size: those of a world of 10 M events, 16,000 rows each. The yardstick is
+benchmarks/reference.sql on the same files. Both sides have the same memory (WAREHOUSE_MEMORY, else MEMORY). Results go
+to benchmarks/results.json, keyed by size.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import platform
 import re
 import resource
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -27,10 +29,12 @@ from pathlib import Path
 import duckdb
 
 from orchestration import sample_data
+from orchestration.home import duckdb_memory
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results.json"
-DUCKDB_MEMORY = "2.5GB"
+MEMORY = "9GB"
+WORLD_OF_THE_DAYS = 10_000_000
 EVENT_TABLES = {
     "events": "event_date",
     "sessions": "session_date",
@@ -51,7 +55,7 @@ def main() -> None:
     if arguments.reference:
         run_reference(Path(arguments.reference))
         return
-    os.environ.setdefault("WAREHOUSE_MEMORY", DUCKDB_MEMORY)
+    os.environ.setdefault("WAREHOUSE_MEMORY", MEMORY)
     events = int(arguments.size.upper().replace("M", "000000").replace("K", "000"))
     with tempfile.TemporaryDirectory(prefix="bench-", dir=os.environ.get("BENCH_DIR")) as folder:
         figures = measure(Path(folder), events)
@@ -70,8 +74,11 @@ def measure(home: Path, events: int) -> dict[str, object]:
     shutil.rmtree(home / "reference")
     run = [str(Path(sys.executable).parent / "warehouse"), "run"]
     full_build = timed(run, home)
-    sample_data.generate(home / "raw", events=events, only_day=date(2026, 1, 1))
+    sample_data.generate(home / "raw", events=WORLD_OF_THE_DAYS, only_day=date(2026, 1, 1))
     one_more_day = timed(run, home)
+    sample_data.generate(home / "raw", events=WORLD_OF_THE_DAYS, only_day=date(2026, 1, 2))
+    make_late(home / "raw", "2026-01-02")
+    late_day = timed(run, home)
     nothing_new = timed(run, home)
     return {
         "events": events,
@@ -79,14 +86,48 @@ def measure(home: Path, events: int) -> dict[str, object]:
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {memory_gib():.0f} GiB",
         "duckdb": duckdb.__version__,
         "python": platform.python_version(),
-        "duckdb_memory_limit": os.environ["WAREHOUSE_MEMORY"],
+        "memory_limit": os.environ["WAREHOUSE_MEMORY"],
         "generate_seconds": generated,
         "reference": reference,
         "full_build": full_build,
         "one_more_day": one_more_day,
+        "late_day": late_day,
         "nothing_new": nothing_new,
         "full_build_over_reference": round(full_build["seconds"] / reference["seconds"], 2),
+        "query_seconds": query(home / "published" / "analytics.duckdb"),
     }
+
+
+def make_late(raw: Path, day: str) -> None:
+    """Move every hundredth event of a day's files back by 1 to 60 days."""
+    for path in (raw / "events").rglob(f"{day}.parquet"):
+        moved = path.with_suffix(".moved")
+        with duckdb.connect() as con:
+            con.execute(f"""
+                copy (
+                    select * replace (
+                        case when hash(id) % 100 = 0 then created_at - to_days((1 + hash(id) // 100 % 60)::integer)
+                        else created_at end as created_at
+                    )
+                    from '{path}'
+                ) to '{moved}' (format parquet)
+            """)
+        moved.replace(path)
+
+
+def query(published: Path) -> dict[str, float]:
+    """Return the seconds of each query in queries.sql, the median of three, each over a connection of its own."""
+    figures = {}
+    for text in (HERE / "queries.sql").read_text().split("\n-- ")[1:]:
+        name, _, sql = text.partition("\n")
+        seconds = []
+        for _ in range(3):
+            with duckdb.connect(published, read_only=True) as con:
+                began = time.monotonic()
+                con.execute(sql).fetchall()
+                seconds.append(time.monotonic() - began)
+        figures[name] = round(statistics.median(seconds), 3)
+    return figures
 
 
 def timed(command: list[str], home: Path) -> dict[str, float]:
@@ -132,7 +173,7 @@ def run_reference(home: Path) -> None:
     script = (HERE / "reference.sql").read_text()
     for name, value in {"$raw": str(home / "raw"), "$out": str(out), "$counts": counts}.items():
         script = script.replace(name, value)
-    config = {"memory_limit": os.environ["WAREHOUSE_MEMORY"], "temp_directory": str(out / "tmp")}
+    config = {"memory_limit": duckdb_memory(), "temp_directory": str(out / "tmp")}
     with duckdb.connect(out / "reference.duckdb", config=config) as con:
         con.execute("set TimeZone = 'UTC'")
         con.execute(script)

@@ -25,6 +25,7 @@ from orchestration.home import (
     PROJECT_DIR,
     Home,
     WarehouseBusyError,
+    duckdb_memory,
     exclusive,
     known_event_types,
     manifest_is_current,
@@ -54,7 +55,7 @@ day = click.DateTime(formats=["%Y-%m-%d"])
 
 OUR_OWN = (WarehouseBusyError, release.ReleaseError, load.LoadError, verify.VerifyError, verify.RebuildError)
 """Failures whose message says already what is wrong and what to do."""
-KNOWN_FAILURES = (*OUR_OWN, duckdb.Error, OSError, subprocess.CalledProcessError)
+KNOWN_FAILURES = (*OUR_OWN, ValueError, duckdb.Error, OSError, subprocess.CalledProcessError)
 
 
 def explained(error: Exception) -> str | None:
@@ -94,6 +95,7 @@ def prepare() -> Home:
     home = Home(warehouse_home()).make()
     os.environ |= {
         "WAREHOUSE_HOME": str(home.path),
+        "WAREHOUSE_DUCKDB_MEMORY": duckdb_memory(),
         "DAGSTER_HOME": str(home.path / "dagster"),
         "DAGSTER_DISABLE_TELEMETRY": "yes",
         "DO_NOT_TRACK": "1",

@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import psutil
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +26,13 @@ DBT = Path(sys.executable).parent / "dbt"
 """The dbt that was installed beside this Python, whatever PATH says."""
 
 MANIFEST = PROJECT_DIR / "target" / "manifest.json"
+PYTHON_MEMORY = 10**9
+"""Bytes that a run takes beside DuckDB's own limit: Dagster 0.5 GB, dbt 0.3 GB, and what DuckDB does not count."""
+UNITS = {
+    f"{prefix}{suffix}": base ** (1 + power)
+    for power, prefix in enumerate("KMGT")
+    for suffix, base in (("B", 1000), ("IB", 1024))
+}
 CODE_FILES = ("dbt_project.yml", "models", "macros", "seeds")
 
 
@@ -83,7 +92,7 @@ class Home:
     def settings(self) -> dict[str, str]:
         """Return DuckDB's limits; every connection of a process must be opened with the same."""
         return {
-            "memory_limit": os.environ.get("WAREHOUSE_MEMORY", "75%"),
+            "memory_limit": duckdb_memory(),
             "temp_directory": str(self.path / "tmp"),
         }
 
@@ -93,6 +102,21 @@ class Home:
         with duckdb.connect(self.database, config=self.settings) as con:
             con.execute("set TimeZone = 'UTC'")
             yield con
+
+
+def duckdb_memory(wish: str | None = None) -> str:
+    """Return what DuckDB may take of WAREHOUSE_MEMORY: a size or a share of the machine, for DuckDB and Python.
+
+    Raises ValueError when the setting is neither.
+    """
+    wish = wish or os.environ.get("WAREHOUSE_MEMORY", "75%")
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(%|[KMGT]i?B)", wish.strip(), flags=re.IGNORECASE)
+    if not found:
+        message = f"WAREHOUSE_MEMORY is {wish!r}: write a size, such as 8GB, or a share of the machine, such as 75%"
+        raise ValueError(message)
+    number, unit = float(found[1]), found[2].upper()
+    size = number / 100 * psutil.virtual_memory().total if unit == "%" else number * UNITS[unit]
+    return f"{max(size - PYTHON_MEMORY, size / 2) / 2**20:.0f}MiB"
 
 
 class WarehouseBusyError(RuntimeError):

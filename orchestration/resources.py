@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from orchestration import last_run
-from orchestration.home import Home, exclusive, warehouse_home
+from orchestration.home import Home, duckdb_memory, exclusive, warehouse_home
 from orchestration.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ class WarehouseResource(dg.ConfigurableResource):
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[WarehouseResource]:
         """Hold the run lock while the run's steps go on."""
+        # dbt's profile reads it: `dagster dev` starts runs without the command that sets it.
+        os.environ["WAREHOUSE_DUCKDB_MEMORY"] = duckdb_memory()
         with exclusive(self.home, f"run {context.run_id}"), last_run.told(self.home, context.run_id):
             yield self
 

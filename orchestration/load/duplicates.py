@@ -50,23 +50,24 @@ def find_event_duplicates(con: Connection, load_id: int) -> None:
     row of an id wins against any new one; among new ones the earlier file, then record, wins.
     Whole rows are read only to tell conflicts, and of the winners' files only.
     """
+    # A day's ids pick the stored rows to look at in one pass; a load that is most of the table looks at all of them.
+    is_small = scalar(con, f"select count(*) filter (load_id = {load_id}) * 2 < count(*) from raw.events")
+    of_interest = f"load_id = {load_id} or event_id in (select event_id from raw.events where load_id = {load_id})"
     con.execute(f"""
         create or replace temp table losers as
-        with repeated as (
-            select event_id from raw.events where load_id = {load_id}
-            group by event_id having count(*) > 1
-            union
-            select event_id from raw.events where load_id = {load_id}
-                and event_id in (select event_id from raw.events where load_id <> {load_id})
-        ), candidates as (
+        with candidates as {"materialized" if is_small else "not materialized"} (
             select rowid as position, event_id, load_id, file_id, record_number from raw.events
-            where event_id in (select event_id from repeated)
+            where {of_interest if is_small else "true"}
+        ), repeated as (
+            select event_id from candidates group by event_id having count(*) > 1
+        ), rivals as (
+            select * from candidates where event_id in (select event_id from repeated)
         )
         select position, file_id, first(position) over in_order as winner,
             first(file_id) over in_order as winner_file_id
-        from candidates
+        from rivals
         window in_order as (partition by event_id order by load_id, file_id, record_number)
-        qualify position <> winner
+        qualify position <> winner and load_id = {load_id}
     """)
     first_file, last_file = con.execute("""
         select coalesce(min(winner_file_id), 0), coalesce(max(winner_file_id), 0) from losers

@@ -17,7 +17,14 @@ import duckdb
 import pytest
 
 from orchestration import ledger, load
-from orchestration.home import Home, WarehouseBusyError, exclusive, incremental_checksum, project_checksum
+from orchestration.home import (
+    Home,
+    WarehouseBusyError,
+    duckdb_memory,
+    exclusive,
+    incremental_checksum,
+    project_checksum,
+)
 from orchestration.parameters import Parameters, State, reason_to_build, reason_to_refresh
 from orchestration.sensors import fingerprint
 
@@ -274,3 +281,17 @@ def is_alive(process: int) -> bool:
     """Say whether a process goes on; one that nobody has buried yet does not."""
     state = subprocess.run(["/bin/ps", "-o", "stat=", "-p", str(process)], check=False, capture_output=True, text=True)
     return state.stdout.strip()[:1] not in {"", "Z"}
+
+
+@pytest.mark.parametrize(
+    ("wish", "mebibytes"),
+    [("8GB", (8e9 - 1e9) / 2**20), ("8 GiB", 8 * 1024 - 1e9 / 2**20), ("1GB", 0.5e9 / 2**20), ("500MB", 250e6 / 2**20)],
+)
+def test_duckdb_gets_what_python_leaves(wish: str, mebibytes: float) -> None:
+    assert duckdb_memory(wish) == f"{mebibytes:.0f}MiB"
+
+
+def test_a_share_of_the_machine_or_nonsense() -> None:
+    assert 0 < int(duckdb_memory("50%").removesuffix("MiB")) < int(duckdb_memory("75%").removesuffix("MiB"))
+    with pytest.raises(ValueError, match="WAREHOUSE_MEMORY is 'lots': write a size"):
+        duckdb_memory("lots")

@@ -1,3 +1,6 @@
+-- A table: two marts read it, and its order by customer costs 4 s for 3.4 million versions.
+{{ config(materialized='table') }}
+
 with versions as (
 
     select * from {{ ref('stg_customers') }}
@@ -25,7 +28,8 @@ intervals as (
         case
             when row_number() over customer_versions > 1 then updated_at
         end as valid_from,
-        lead(updated_at) over customer_versions as valid_to
+        lead(updated_at) over customer_versions as valid_to,
+        first_value(updated_at) over customer_versions as known_at
     from one_per_instant
     window customer_versions as (partition by user_id, customer_id order by updated_at)
 

@@ -124,11 +124,11 @@ tenants_in_whole as (
 ),
 
 -- Whatever the zone was, a local date lies within a day of the UTC date.
-utc_dates as (
+event_days as (
 
     select distinct
         user_id,
-        cast(created_at as date) as utc_date
+        cast(created_at as date) as event_day
     from {{ ref('stg_event_times') }}
     where user_id in (select tenants_in_whole.user_id from tenants_in_whole)
 
@@ -137,9 +137,9 @@ utc_dates as (
 dates_in_any_zone as (
 
     select distinct
-        utc_dates.user_id,
-        {{ add_days('utc_dates.utc_date', 'shifts.day_count') }} as event_date
-    from utc_dates
+        event_days.user_id,
+        {{ add_days('event_days.event_day', 'shifts.day_count') }} as event_date
+    from event_days
     cross join (values (-1), (0), (1)) as shifts (day_count)
 
 ),

@@ -10,9 +10,9 @@ customers as (
 
 ),
 
-customer_daily as (
+activity as (
 
-    select * from {{ ref('customer_daily') }}
+    select * from {{ ref('int_customer_activity') }}
 
 ),
 
@@ -25,22 +25,6 @@ customer_orders as (
 preferences as (
 
     select * from {{ ref('int_customer_preferences') }}
-
-),
-
-event_totals as (
-
-    select
-        customer_daily.user_id,
-        customer_daily.customer_id,
-        sum(customer_daily.event_count) as total_events,
-        sum(customer_daily.page_view_count) as total_page_views,
-        sum(customer_daily.product_view_count) as total_product_views,
-        sum(customer_daily.add_to_cart_count) as total_add_to_cart
-    from customer_daily
-    inner join clock on customer_daily.user_id = clock.user_id
-    where customer_daily.event_date <= clock.as_of_date
-    group by customer_daily.user_id, customer_daily.customer_id
 
 ),
 
@@ -65,10 +49,10 @@ summaries as (
         {{ surrogate_uuid(['customers.user_id', 'customers.customer_id']) }} as id,
         customers.user_id,
         customers.customer_id,
-        cast(coalesce(event_totals.total_events, 0) as integer) as total_events,
-        cast(coalesce(event_totals.total_page_views, 0) as integer) as total_page_views,
-        cast(coalesce(event_totals.total_product_views, 0) as integer) as total_product_views,
-        cast(coalesce(event_totals.total_add_to_cart, 0) as integer) as total_add_to_cart,
+        cast(coalesce(activity.event_count, 0) as integer) as total_events,
+        cast(coalesce(activity.page_view_count, 0) as integer) as total_page_views,
+        cast(coalesce(activity.product_view_count, 0) as integer) as total_product_views,
+        cast(coalesce(activity.add_to_cart_count, 0) as integer) as total_add_to_cart,
         cast(coalesce(order_totals.order_count, 0) as integer) as total_purchases,
         cast(coalesce(order_totals.net_amount, 0) as decimal(18, 4)) as total_spent,
         cast(order_totals.gross_amount / nullif(order_totals.order_count, 0) as decimal(18, 4)) as avg_order_value,
@@ -92,10 +76,10 @@ summaries as (
         clock.as_of_date
     from customers
     inner join clock on customers.user_id = clock.user_id
-    left join event_totals
+    left join activity
         on
-            customers.user_id = event_totals.user_id
-            and customers.customer_id = event_totals.customer_id
+            customers.user_id = activity.user_id
+            and customers.customer_id = activity.customer_id
     left join order_totals
         on
             customers.user_id = order_totals.user_id

@@ -22,23 +22,14 @@ clock as (
 
 ),
 
-profiles_with_first_version as (
-
-    select
-        *,
-        min(updated_at) over (partition by user_id, customer_id) as known_at
-    from profiles
-
-),
-
 profiles_as_of as (
 
-    select profiles_with_first_version.*
-    from profiles_with_first_version
-    inner join clock on profiles_with_first_version.user_id = clock.user_id
+    select profiles.*
+    from profiles
+    inner join clock on profiles.user_id = clock.user_id
     where
-        (profiles_with_first_version.valid_from is null or profiles_with_first_version.valid_from < clock.as_of_at)
-        and (profiles_with_first_version.valid_to is null or profiles_with_first_version.valid_to >= clock.as_of_at)
+        (profiles.valid_from is null or profiles.valid_from < clock.as_of_at)
+        and (profiles.valid_to is null or profiles.valid_to >= clock.as_of_at)
 
 ),
 

@@ -245,4 +245,4 @@ def test_online_retail_by_day_in_random_order_equals_one_file(online_retail: War
     expected, found = online_retail.marts(), warehouse.marts()
     assert found.keys() == expected.keys()
     assert {table: len(found[table] ^ rows) for table, rows in expected.items() if found[table] != rows} == {}
-    assert "24 tables equal" in warehouse.run("verify")
+    assert "tables equal a rebuild" in warehouse.run("verify")

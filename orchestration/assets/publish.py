@@ -49,6 +49,10 @@ def release_asset(
         with home.connect() as con:
             ledger.record(con, [ledger.Step(context.run_id, "publish", "publish", "refused", message=str(refusal))])
         raise dg.Failure(description=str(refusal), allow_retries=False) from refusal
+    missed = [
+        f"no run spoke of {first} to {last} of {tenant}: this one fills these days"
+        for tenant, (first, last) in sorted(report.missed.items())
+    ]
     published = ledger.Step(
         context.run_id,
         "publish",
@@ -57,13 +61,14 @@ def release_asset(
         seconds=time.monotonic() - started,
         started_at=began,
         peak_memory_bytes=memory.peak,
+        message="\n".join(missed) or None,
     )
     with home.connect() as con:
         ledger.record(con, [published])
         ledger.record(con, [_whole_run(con, context.run_id, began)])
     for warning in report.verdict.warnings:
         say(f"        warning: {warning}")
-    for line in sentences(report.restated):
+    for line in (*missed, *sentences(report.restated)):
         say(f"        {line}")
     say(
         f"publish {report.release.release_id}: {len(report.written)} files written, {len(report.linked)} kept, "

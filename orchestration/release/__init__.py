@@ -6,10 +6,11 @@
       current                    → releases/<release_id>, swapped by one rename
       analytics.duckdb  restricted.duckdb  parquet      → through current
 
-`analytics.duckdb` holds the small marts as tables and the event-level marts as views over the
-Parquet files of its own release, so whoever has it open stays within one release. A month that no
-pending load touched is a hard link to the last release's file: publishing costs the day, not the
-history (`planning`). `restricted.duckdb` holds contacts, for exports only.
+`analytics.duckdb` holds the small marts as tables and those published by date as views over the
+Parquet files of its own release, so whoever has it open stays within one release. A month, or day
+of a large recent month, that no pending load touched is a hard link to the last release's file:
+publishing costs the day, not the history (`planning`). `restricted.duckdb` holds contacts, for
+exports only.
 
 A release is built under `releases/.building-…` (`building`), judged by gate 3, renamed, and only
 then pointed to (`publishing`). A crash at any moment leaves the last release in place; the next

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
+    from orchestration.quality.release_gate import Clock
     from orchestration.release.records import DatedFile, Release
 
 ROWS_BY_DAY = 1_000_000
@@ -107,6 +108,20 @@ def reason_to_rewrite(con: DuckDBPyConnection, newest: Release | None, code_chec
         {"run_id": newest.run_id},
     ).fetchone()[0]
     return "there was a full refresh" if refreshes else None
+
+
+def missed_days(before: Mapping[str, date], clocks: Mapping[str, Clock]) -> dict[str, tuple[date, date]]:
+    """Return the first and last day that no release spoke of, by live tenant: mornings without a run.
+
+    `before` has the as-of dates of the former release. Nothing is lost by it: what was loaded decides what is computed,
+    and daily rows have no gaps. A tenant that is not live moves with its events, not with the mornings.
+    """
+    return {
+        tenant: (before[tenant] + timedelta(days=1), clock.as_of_date - timedelta(days=1))
+        for tenant, clock in clocks.items()
+        if clock.basis == "live"
+        if tenant in before and clock.as_of_date - before[tenant] > timedelta(days=1)
+    }
 
 
 def touched_dates(con: DuckDBPyConnection, marts: Collection[Mart]) -> dict[str, set[date]]:

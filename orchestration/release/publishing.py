@@ -25,7 +25,7 @@ from orchestration.release.folders import (
     retire,
     write_text,
 )
-from orchestration.release.planning import public_marts, reason_to_rewrite, restricted_models
+from orchestration.release.planning import missed_days, public_marts, reason_to_rewrite, restricted_models
 from orchestration.release.records import (
     ANALYTICS,
     RECORD,
@@ -96,6 +96,7 @@ def publish(  # noqa: PLR0913 - the run's settings, by name
             with builder.analytics():
                 published = builder.build_marts(marts)
                 verdict = _judge(con, home, former, builder, docs_dir)
+                clocks = release_gate.read_clocks(con, "release", builder.marts)
             if verdict.refusals and not accept:
                 raise GateRefused(verdict)
             builder.build_restricted(restricted_models(manifest))
@@ -122,6 +123,7 @@ def publish(  # noqa: PLR0913 - the run's settings, by name
         corrected=tuple(builder.corrected),
         retired=retired,
         restated=restated,
+        missed=missed_days(former.as_of if former else {}, clocks),
     )
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from orchestration.quality.release_gate import Verdict
@@ -139,6 +139,8 @@ class ReleaseReport:
     """Releases that were removed because newer ones took their place."""
     restated: tuple[Restated, ...] = ()
     """What was published before and now reads otherwise, by cause."""
+    missed: Mapping[str, tuple[date, date]] = field(default_factory=dict)
+    """First and last day that no release spoke of, by tenant: this one fills them."""
 
     @property
     def written(self) -> tuple[DatedFile, ...]:

@@ -18,6 +18,7 @@ import duckdb
 import pytest
 
 from orchestration.failures import in_words
+from orchestration.quality.release_gate import Clock
 from orchestration.release import (
     GateRefused,
     Release,
@@ -35,6 +36,7 @@ from orchestration.release import (
 from orchestration.release.planning import (
     ROWS_BY_DAY,
     Rows,
+    missed_days,
     periods_of,
     plan_files,
     public_marts,
@@ -445,6 +447,17 @@ def test_plan_links_only_what_is_known_to_be_the_same() -> None:
     assert plan.write == {"2026-02": Rows(10), "2026-03": Rows(11), "2026-05": Rows(1)}
     assert len(plan.corrected) == 1
     assert list(plan_files("m", dates, {}, None).write) == ["2026-01", "2026-02", "2026-03", "2026-05"]
+
+
+def test_mornings_without_a_run_are_noticed() -> None:
+    """Of live tenants only: a quiet one moves with its events. New tenants, steps of a day and back miss none."""
+    before = {tenant: date(2026, 1, 5) for tenant in ("daily", "late", "quiet", "back", "gone")}
+    days = {"daily": 6, "late": 9, "quiet": 9, "back": 3, "new": 9}
+    clocks = {
+        tenant: Clock(date(2026, 1, day), "last event" if tenant == "quiet" else "live", "UTC")
+        for tenant, day in days.items()
+    }
+    assert missed_days(before, clocks) == {"late": (date(2026, 1, 6), date(2026, 1, 8))}
 
 
 def test_large_recent_months_are_written_by_day() -> None:

@@ -243,7 +243,7 @@ def assert_found(output: str) -> None:
         ("update raw.run_ledger set code_checksum = 'older' where step = 'run'", "models, macros or seeds changed"),
         (
             "insert into raw.run_ledger by name select 'third' as run_id, 'models' as step, '2100-01-01' as started_at",
-            "did not end in a release",
+            "has not been published",
         ),
         ("delete from raw.run_ledger", "nothing is published yet"),
     ],

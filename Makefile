@@ -40,11 +40,14 @@ format: setup ## Let ruff and sqlfluff mend what they can
 	$(BIN)/ruff check --fix .
 	$(BIN)/sqlfluff fix --processes 2 --disable-progress-bar models tests/dbt
 
+# A file's tests stay together, because they share warehouses.
+PYTEST := $(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile
+
 test: setup lint ## Everything but the large and the foreign data sets
-	$(BIN)/pytest
+	$(PYTEST)
 
 test-deep: setup ## What takes minutes: 500 histories, planted mistakes in the touched dates, every fault by itself
-	$(BIN)/pytest -m deep
+	$(PYTEST) -m deep
 
 test-data: setup ## The data sets that are not ours to ship: make test-data DATA=path
 	$(BIN)/pytest -m data --data $(DATA) tests/pipeline

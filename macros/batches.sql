@@ -12,20 +12,16 @@
     {{ return(["date '0001-01-01'", "date '9999-12-31'"]) }}
 {%- endmacro %}
 
-{#- Events that a batch may have: 2 GB in the widest sort. -#}
-{% macro events_per_batch() -%}
-    {{ return(12000000) }}
-{%- endmacro %}
-
 {#- The model's code, once for each batch: months that follow one another, as many as fit; one batch where all fit. -#}
 {% macro batches_of(compiled_code, date_column) -%}
     {%- set months = run_query(
         "select cast(date_trunc('month', " ~ date_column ~ ") as date) as first_date, count(*) as event_count "
         ~ "from " ~ ref('customer_behavior_events') ~ " where " ~ is_touched(date_column) ~ " group by 1 order by 1"
     ).rows -%}
+    {%- set events_per_batch = var('events_per_batch') -%}
     {%- set firsts, filled = [], namespace(events=0) -%}
     {%- for month in months -%}
-        {%- if not firsts or filled.events + month[1] > events_per_batch() -%}
+        {%- if not firsts or filled.events + month[1] > events_per_batch -%}
             {%- do firsts.append("date '" ~ month[0] ~ "'") -%}
             {%- set filled.events = 0 -%}
         {%- endif -%}

@@ -112,6 +112,22 @@ def test_late_events_and_a_new_day_equal_a_full_refresh(
     assert_equals_full_refresh(warehouse, tmp_path)
 
 
+def test_batches_change_no_row(
+    second_load: tuple[SmallWarehouse, int], built_warehouse: SmallWarehouse, tmp_path: Path
+) -> None:
+    """A full refresh and many touched dates, cut into batches of a month each."""
+    warehouse, _ = second_load
+    batches = ("--vars", '{"events_per_batch": 1}')
+    again = warehouse.copy_to(tmp_path / "again")
+    run(again, *batches)
+    assert differences(warehouse, again) == {}
+    refreshed = built_warehouse.copy_to(tmp_path / "refreshed")
+    (months,) = refreshed.query("select count(distinct date_trunc('month', event_date)) from marts.customer_daily")[0]
+    assert months > 3
+    run(refreshed, "--full-refresh", *batches)
+    assert differences(built_warehouse, refreshed) == {}
+
+
 def test_an_emptied_date_loses_its_rows(published: tuple[SmallWarehouse, int], tmp_path: Path) -> None:
     warehouse, load_id = published
     warehouse.withdraw(load_id)

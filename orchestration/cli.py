@@ -24,6 +24,7 @@ from orchestration.home import (
     MANIFEST,
     PROJECT_DIR,
     Home,
+    SettingError,
     WarehouseBusyError,
     duckdb_memory,
     exclusive,
@@ -53,9 +54,16 @@ concurrency:
 day = click.DateTime(formats=["%Y-%m-%d"])
 
 
-OUR_OWN = (WarehouseBusyError, release.ReleaseError, load.LoadError, verify.VerifyError, verify.RebuildError)
+OUR_OWN = (
+    SettingError,
+    WarehouseBusyError,
+    release.ReleaseError,
+    load.LoadError,
+    verify.VerifyError,
+    verify.RebuildError,
+)
 """Failures whose message says already what is wrong and what to do."""
-KNOWN_FAILURES = (*OUR_OWN, ValueError, duckdb.Error, OSError, subprocess.CalledProcessError)
+KNOWN_FAILURES = (*OUR_OWN, duckdb.Error, OSError, subprocess.CalledProcessError)
 
 
 def explained(error: Exception) -> str | None:

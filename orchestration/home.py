@@ -33,6 +33,7 @@ UNITS = {
     for power, prefix in enumerate("KMGT")
     for suffix, base in (("B", 1000), ("IB", 1024))
 }
+INCREMENTAL_MACROS = ("macros/replace_dates.sql", "macros/batches.sql")
 CODE_FILES = ("dbt_project.yml", "models", "macros", "seeds")
 
 
@@ -107,16 +108,20 @@ class Home:
 def duckdb_memory(wish: str | None = None) -> str:
     """Return what DuckDB may take of WAREHOUSE_MEMORY: a size or a share of the machine, for DuckDB and Python.
 
-    Raises ValueError when the setting is neither.
+    Raises SettingError when the setting is neither.
     """
     wish = wish or os.environ.get("WAREHOUSE_MEMORY", "75%")
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(%|[KMGT]i?B)", wish.strip(), flags=re.IGNORECASE)
     if not found:
         message = f"WAREHOUSE_MEMORY is {wish!r}: write a size, such as 8GB, or a share of the machine, such as 75%"
-        raise ValueError(message)
+        raise SettingError(message)
     number, unit = float(found[1]), found[2].upper()
     size = number / 100 * psutil.virtual_memory().total if unit == "%" else number * UNITS[unit]
     return f"{max(size - PYTHON_MEMORY, size / 2) / 2**20:.0f}MiB"
+
+
+class SettingError(ValueError):
+    """An environment variable holds what it cannot mean."""
 
 
 class WarehouseBusyError(RuntimeError):
@@ -214,7 +219,12 @@ def checksum_of(manifest: Mapping[str, Any], models: Sequence[str]) -> str:
         depends = (nodes.get(key) or macros[key])["depends_on"]
         todo += [*depends.get("macros", []), *depends.get("nodes", [])]
     own_macros = {key for key in seen if key in macros and macros[key]["package_name"] == "customer_warehouse"}
-    own_macros |= {key for key in macros if "replace_dates" in key}
+    # Strategy and table creation are dispatched: no node names them.
+    own_macros |= {
+        key
+        for key, macro in macros.items()
+        if macro["package_name"] == "customer_warehouse" and macro["original_file_path"] in INCREMENTAL_MACROS
+    }
     texts = [nodes[key]["checksum"]["checksum"] for key in seen if key in nodes]
     texts += [macros[key]["macro_sql"] for key in own_macros]
     return hashlib.sha256("\0".join(sorted(texts)).encode()).hexdigest()[:16]

@@ -63,7 +63,7 @@ def publish_apart(  # noqa: PLR0913 - the run's settings, by name
                 gate=GateRecord("first"),
             )
             write_text(folder / RECORD, release.to_json())
-    copy_analytics(release, releases / release_id / ANALYTICS, place, None)
+        copy_analytics(release, releases / release_id / ANALYTICS, place, None)
     return release
 
 

@@ -132,9 +132,9 @@ class ReleaseReport:
     path: Path
     verdict: Verdict
     rewrite_reason: str | None
-    """Why every month was written anew, if it was."""
+    """Why every file was written anew, if it was."""
     corrected: tuple[str, ...]
-    """Months that should not have changed but had: written anew."""
+    """Months or days that should not have changed but had: written anew."""
     retired: tuple[str, ...]
     """Releases that were removed because newer ones took their place."""
     restated: tuple[Restated, ...] = ()

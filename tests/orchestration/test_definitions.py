@@ -19,6 +19,7 @@ import pytest
 from orchestration import ledger, load
 from orchestration.home import (
     Home,
+    SettingError,
     WarehouseBusyError,
     duckdb_memory,
     exclusive,
@@ -177,9 +178,10 @@ def test_incremental_checksum_follows_what_incremental_models_read(manifest: dic
     assert after_change_of("seed.customer_warehouse.event_types") != before
     assert after_change_of(f"{key}customer_rfm") == before
     assert after_change_of("seed.customer_warehouse.rfm_grid") == before
-    macro = manifest["macros"]["macro.customer_warehouse.default__get_incremental_replace_dates_sql"]
-    macro["macro_sql"] += " "
-    assert incremental_checksum(manifest) != before
+    for macro in ("default__get_incremental_replace_dates_sql", "duckdb__create_table_as", "batches_of"):
+        before = incremental_checksum(manifest)
+        manifest["macros"][f"macro.customer_warehouse.{macro}"]["macro_sql"] += " "
+        assert incremental_checksum(manifest) != before, macro
 
 
 def test_project_checksum_follows_every_file_that_dbt_reads(tmp_path: Path) -> None:
@@ -293,5 +295,5 @@ def test_duckdb_gets_what_python_leaves(wish: str, mebibytes: float) -> None:
 
 def test_a_share_of_the_machine_or_nonsense() -> None:
     assert 0 < int(duckdb_memory("50%").removesuffix("MiB")) < int(duckdb_memory("75%").removesuffix("MiB"))
-    with pytest.raises(ValueError, match="WAREHOUSE_MEMORY is 'lots': write a size"):
+    with pytest.raises(SettingError, match="WAREHOUSE_MEMORY is 'lots': write a size"):
         duckdb_memory("lots")

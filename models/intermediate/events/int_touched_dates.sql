@@ -53,7 +53,7 @@ pending_loads as (
 ),
 
 -- Events are stored in the order of their loads: the lower bound lets the engine skip what was stored before.
-hours_of_pending_events as (
+minutes_of_pending_events as (
 
     select
         user_id,
@@ -63,19 +63,20 @@ hours_of_pending_events as (
     where
         load_id >= (select min(pending_loads.load_id) from pending_loads)
         and load_id in (select pending_loads.load_id from pending_loads)
-    group by user_id, date_trunc('hour', created_at)
+    group by user_id, date_trunc('minute', created_at)
 
 ),
 
--- An hour has one midnight at most: the dates of its first and last event are all. 100 M events have few hours.
+-- A minute has one midnight at most, also where clocks go back at 00:01 (an hour has two there): the dates of its
+-- first and last event are all.
 dates_of_pending_events as (
 
     select distinct
-        hours.user_id,
+        minutes.user_id,
         cast({{ local_time('moments.created_at', 'tenants.timezone') }} as date) as event_date
-    from hours_of_pending_events as hours
-    inner join tenants on hours.user_id = tenants.user_id
-    cross join lateral (values (hours.first_at), (hours.last_at)) as moments (created_at)
+    from minutes_of_pending_events as minutes
+    inner join tenants on minutes.user_id = tenants.user_id
+    cross join lateral (values (minutes.first_at), (minutes.last_at)) as moments (created_at)
 
 ),
 

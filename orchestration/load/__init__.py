@@ -4,8 +4,8 @@ A *load* is the new files of one feed in one run. Its rows, duplicates, rejects 
 commit in one transaction and stay `pending` until a run that contains them has published.
 
 The way of one load (`loading`): find files, by path, size and time, then by content (`files`) →
-read, one scan per format and set of columns (`reading`) → insert valid rows, quarantine the others
-(`rows`) → set duplicates aside (`duplicates`) → gate 1 (`gate`) → ledger (`records`). A file that
+read, one scan per format and set of columns (`reading`) → quarantine broken rows (`rows`) → find
+duplicates (`duplicates`) → insert the others, set them aside → gate 1 (`gate`) → ledger (`records`). A file that
 the gate refuses is taken out and the load begins anew without it. What people do with single files
 afterwards is in `corrections`.
 

@@ -16,69 +16,77 @@ if TYPE_CHECKING:
     from orchestration.load.records import Load
 
 
-def number_identical_lines(con: Connection, load_id: int) -> None:
-    """Give the n-th identical line without id of one file (n ≥ 2) an id of its own.
+def number_identical_lines(con: Connection) -> None:
+    """Give the n-th identical line without id of one file (n ≥ 2) an id of its own in load_keys.
 
     So they are all kept, and a file that repeats them, in whole or in part, adds nothing.
     """
     con.execute(f"""
         create or replace temp table later_copies as
         with repeated as (
-            select file_id, event_id from raw.events
-            where load_id = {load_id} and source_event_id is null
+            select file_id, event_id from load_keys
+            where not has_source_id
             group by all having count(*) > 1
+        ), numbered as (
+            select file_id, record_number, event_id::varchar as content_id,
+                (row_number() over (partition by file_id, event_id order by record_number))::varchar as copy
+            from load_keys semi join repeated using (file_id, event_id)
+            where not has_source_id
         )
-        select events.rowid as position, events.event_id::varchar as content_id,
-            (row_number() over (
-                partition by events.file_id, events.event_id order by events.record_number
-            ))::varchar as copy
-        from raw.events semi join repeated
-            on events.file_id = repeated.file_id and events.event_id = repeated.event_id
-        where load_id = {load_id} and source_event_id is null
-        qualify copy <> '1'
+        select file_id, record_number, {uuid_sql(["content_id", "copy"])} as event_id
+        from numbered where copy <> '1'
     """)
-    con.execute(f"""
-        update raw.events set event_id = {uuid_sql(["content_id", "copy"])}
-        from later_copies where events.rowid = later_copies.position
+    con.execute("""
+        update load_keys set event_id = later_copies.event_id
+        from later_copies
+        where load_keys.file_id = later_copies.file_id and load_keys.record_number = later_copies.record_number
     """)
 
 
-def find_event_duplicates(con: Connection, load_id: int) -> None:
-    """Fill load_duplicates with the rows of a load that lose against an earlier row of their id.
+def find_event_duplicates(con: Connection) -> None:
+    """Fill load_exceptions with the events of load_keys that are no winners, or whose id is not that of their content.
 
-    Grouping finds the few repeated ids at a tenth of the cost of numbering all rows. The stored
-    row of an id wins against any new one; among new ones the earlier file, then record, wins.
-    Whole rows are read only to tell conflicts, and of the winners' files only.
+    The stored row of an id wins against any new one; among new ones the earlier file, then record, wins. Grouping finds
+    the few repeated ids at a tenth of the cost of numbering all rows.
     """
-    # A day's ids pick the stored rows to look at in one pass; a load that is most of the table looks at all of them.
-    is_small = scalar(con, f"select count(*) filter (load_id = {load_id}) * 2 < count(*) from raw.events")
-    of_interest = f"load_id = {load_id} or event_id in (select event_id from raw.events where load_id = {load_id})"
-    con.execute(f"""
-        create or replace temp table losers as
-        with candidates as {"materialized" if is_small else "not materialized"} (
-            select rowid as position, event_id, load_id, file_id, record_number from raw.events
-            where {of_interest if is_small else "true"}
+    con.execute("""
+        create or replace temp table load_exceptions as
+        with stored as materialized (
+            select event_id, file_id from raw.events where event_id in (select event_id from load_keys)
         ), repeated as (
-            select event_id from candidates group by event_id having count(*) > 1
+            select event_id from load_keys group by event_id having count(*) > 1
         ), rivals as (
-            select * from candidates where event_id in (select event_id from repeated)
+            select * from load_keys
+            where event_id in (select event_id from repeated union all select event_id from stored)
+        ), ranked as (
+            select rivals.file_id, rivals.record_number, rivals.event_id, stored.file_id as stored_file_id,
+                first(rivals.file_id) over in_order as first_file_id, row_number() over in_order as place
+            from rivals left join stored on rivals.event_id = stored.event_id
+            window in_order as (partition by rivals.event_id order by rivals.file_id, rivals.record_number)
+        ), losers as (
+            select file_id, record_number, event_id, coalesce(stored_file_id, first_file_id) as winner_file_id
+            from ranked where place > 1 or stored_file_id is not null
         )
-        select position, file_id, first(position) over in_order as winner,
-            first(file_id) over in_order as winner_file_id
-        from rivals
-        window in_order as (partition by event_id order by load_id, file_id, record_number)
-        qualify position <> winner and load_id = {load_id}
+        select *, true as is_duplicate from losers
+        union all by name
+        select *, false as is_duplicate from later_copies anti join losers using (file_id, record_number)
     """)
+
+
+def judge_duplicates(con: Connection) -> None:
+    """Fill load_duplicates with the events of load_losers, and whether each differs from the stored winner.
+
+    Whole rows of winners are read of their files only.
+    """
     first_file, last_file = con.execute("""
-        select coalesce(min(winner_file_id), 0), coalesce(max(winner_file_id), 0) from losers
+        select coalesce(min(winner_file_id), 0), coalesce(max(winner_file_id), 0) from load_exceptions
     """).fetchone()
     con.execute(f"""
         create or replace temp table load_duplicates as
-        select losers.position, losers.file_id, {differs("events", "winners")} as is_conflict
-        from losers
-        join raw.events as events on events.rowid = losers.position and events.load_id = {load_id}
-        join raw.events as winners on winners.rowid = losers.winner
-            and winners.file_id between {first_file} and {last_file}
+        select losers.*, {differs("losers", "winners")} as is_conflict
+        from load_losers as losers
+        join raw.events as winners
+            on losers.event_id = winners.event_id and winners.file_id between {first_file} and {last_file}
     """)
 
 
@@ -124,19 +132,8 @@ def find_version_duplicates(con: Connection, feed: Feed, load: Load) -> None:
     """)
 
 
-def set_duplicates_aside(con: Connection, feed: Feed) -> None:
-    """Take the found duplicates out of the feed's table; whole events wait in duplicate_events."""
-    if not feed.is_dimension:
-        con.execute("""
-            insert into raw.duplicate_events by name
-            select events.*, found.is_conflict
-            from raw.events join load_duplicates as found on events.rowid = found.position
-        """)
-    con.execute(f"delete from {feed.table} where rowid in (select position from load_duplicates)")
-
-
 def count_missing_lines(con: Connection, feed: Feed, file: RawFile) -> int:
-    """Count what the former version of a path had and this one lacks, before duplicates leave.
+    """Count what the former version of a path had and this one lacks, duplicates among it.
 
     Of events: lines of the former version. Of dimension feeds: keys that any former version had,
     less those that the former version lacked already: a changed row is no missing one.
@@ -159,6 +156,6 @@ def count_missing_lines(con: Connection, feed: Feed, file: RawFile) -> int:
             f"select event_id from {table} where file_id = {former[-1][0]}"
             for table in ("raw.events", "raw.duplicate_events")
         )
-        new = f"select event_id from raw.events where file_id = {file.file_id}"
+        new = f"select event_id from load_keys where file_id = {file.file_id}"
         known = 0
     return max(0, scalar(con, f"select count(*) from ({old} except {new})") - known)

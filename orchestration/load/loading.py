@@ -12,8 +12,8 @@ from orchestration.load.duplicates import (
     count_missing_lines,
     find_event_duplicates,
     find_version_duplicates,
+    judge_duplicates,
     number_identical_lines,
-    set_duplicates_aside,
 )
 from orchestration.load.feeds import FEEDS
 from orchestration.load.files import find_files, fingerprinted, format_of
@@ -33,7 +33,7 @@ from orchestration.load.records import (
     write_ledger,
     write_tenant_loads,
 )
-from orchestration.load.rows import insert_rows, kept_sql, quarantine
+from orchestration.load.rows import collect_duplicates, collect_keys, insert_events, insert_versions, quarantine
 from orchestration.load.sql import by_file, scalar, transaction
 from orchestration.load.tables import create_raw_tables
 from orchestration.load.withdrawal import live_versions, withdraw_files
@@ -208,23 +208,47 @@ def _attempt(
 
 def _insert(con: Connection, feed: Feed, load: Load, reading: Reading) -> Counts:
     """Bring the rows of a load into the feed's table, its rejects and duplicates to their places."""
-    insert_rows(con, feed, load)
-    rejected = quarantine(con, feed, load, reading)
-    if feed.is_dimension:
-        find_version_duplicates(con, feed, load)
-    else:
-        number_identical_lines(con, load.load_id)
-        find_event_duplicates(con, load.load_id)
-    missing = {file.file_id: count_missing_lines(con, feed, file) for file in load.files}
+    insert = _insert_versions if feed.is_dimension else _insert_events
+    counts = insert(con, feed, load, reading)
     duplicates = "select file_id, count(*) from load_duplicates"
     duplicate = by_file(con, f"{duplicates} group by file_id")
     conflict = by_file(con, f"{duplicates} where is_conflict group by file_id")
-    set_duplicates_aside(con, feed)
-    kept = by_file(con, kept_sql(feed, load.load_id))
-    counts = Counts(reading.row_counts, kept, rejected, duplicate, conflict, missing)
+    kept = by_file(con, _stored_sql(feed, load))
+    counts = changed(counts, kept=kept, duplicate=duplicate, conflict=conflict)
     counts.check(load.files)
     write_tenant_loads(con, feed, load.load_id, load.job.loaded_at)
     return counts
+
+
+def _insert_versions(con: Connection, feed: Feed, load: Load, reading: Reading) -> Counts:
+    """Insert versions, then take those out that say nothing new; count rejected rows and missing lines."""
+    insert_versions(con, feed, load)
+    rejected = quarantine(con, feed, load, reading, by_file(con, _stored_sql(feed, load)))
+    find_version_duplicates(con, feed, load)
+    missing = {file.file_id: count_missing_lines(con, feed, file) for file in load.files}
+    con.execute(f"delete from {feed.table} where rowid in (select position from load_duplicates)")
+    return Counts(reading.row_counts, rejected=rejected, missing=missing)
+
+
+def _insert_events(con: Connection, feed: Feed, load: Load, reading: Reading) -> Counts:
+    """Insert events that repeat no other, set the others aside; count rejected rows and missing lines."""
+    collect_keys(con, feed, load)
+    valid = by_file(con, "select file_id, count(*) from load_keys group by file_id")
+    rejected = quarantine(con, feed, load, reading, valid)
+    number_identical_lines(con)
+    find_event_duplicates(con)
+    missing = {file.file_id: count_missing_lines(con, feed, file) for file in load.files}
+    con.execute("drop table load_keys")
+    insert_events(con, feed, load)
+    collect_duplicates(con, feed, load)
+    judge_duplicates(con)
+    con.execute("insert into raw.duplicate_events by name from load_duplicates")
+    return Counts(reading.row_counts, rejected=rejected, missing=missing)
+
+
+def _stored_sql(feed: Feed, load: Load) -> str:
+    """Return SQL that counts the rows of a load in the feed's table by file id."""
+    return f"select file_id, count(*) from {feed.table} where load_id = {load.load_id} group by file_id"
 
 
 def _missing_warnings(rows: Iterable[LedgerRow]) -> list[str]:

@@ -385,7 +385,9 @@ def _stage_lines(con: Connection, source: Source, file: RawFile, text: str, firs
 
 
 def drop_temporary_tables(con: Connection, reading: Reading) -> None:
-    """Drop what reading and staging left in the connection."""
+    """Drop what a load left in the connection."""
     staged = [source.staged for source in reading.sources]
-    for table in (*staged, "broken_lines", "json_lines", "csv_errors", "csv_scans"):
+    read = ("broken_lines", "json_lines", "csv_errors", "csv_scans")
+    sorted_out = ("load_rejects", "later_copies", "load_exceptions", "load_losers", "load_duplicates")
+    for table in (*staged, *read, *sorted_out):
         con.execute(f"drop table if exists temp.{table}")

@@ -19,10 +19,11 @@ def uuid_sql(parts: Sequence[str]) -> str:
     """Return SQL for the UUID of a key: md5 over its length-prefixed text parts, `n` for null.
 
     The lengths keep ('a', 'bc') and ('ab', 'c') apart. The dbt macro `surrogate_uuid` is the same
-    formula, so that keys made here and there agree.
+    formula, so that keys made here and there agree; from bytes a uuid is made at a third of the cost
+    of one from text.
     """
     prefixed = ", ".join(f"coalesce(length({p})::varchar || ':' || {p}, 'n')" for p in parts)
-    return f"md5(concat({prefixed}))::uuid"
+    return f"unhex(md5(concat({prefixed})))::uuid"
 
 
 def identifier(name: str) -> str:
@@ -134,13 +135,19 @@ def _type_class(sql_type: str) -> str:
     return "exact" if is_exact else "text"
 
 
+def _trimmed(text: str) -> str:
+    """Return SQL for text without white space around it; most has none at all, which is cheaper to see than to trim."""
+    found = " or ".join(f"contains({text}, e'{character}')" for character in (" ", "\\t", "\\r", "\\n"))
+    return f"case when {found} then trim({text}, {_WHITE_SPACE}) else {text} end"
+
+
 def read_sql(column: Column, value: str, sql_type: str) -> tuple[str, str]:
     """Return SQL for the value as the file has it (null where empty), and for reading that as `?`."""
     kind = "text" if column.kind == "key" else column.kind
     native = _READ_NATIVE.get((kind, _type_class(sql_type)))
     if native:
         return value, native
-    text = f"trim({value}::varchar, {_WHITE_SPACE})" if column.kind == "key" else f"{value}::varchar"
+    text = _trimmed(f"{value}::varchar") if column.kind == "key" else f"{value}::varchar"
     text = f"nullif({text}, '')"
     if column.kind in {"object", "list"}:
         text = f"nullif({text}, 'null')"

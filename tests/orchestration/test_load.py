@@ -1097,7 +1097,7 @@ def snapshot(warehouse: Warehouse) -> dict[str, list[tuple]]:
     return {table: warehouse.rows(f"from {table} order by all") for table in load.TABLES}
 
 
-@pytest.mark.parametrize("step", ["set_duplicates_aside", "write_tenant_loads", "judge", "write_ledger"])
+@pytest.mark.parametrize("step", ["insert_events", "judge_duplicates", "write_tenant_loads", "judge", "write_ledger"])
 def test_crash_leaves_nothing_and_the_next_run_loads_all(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

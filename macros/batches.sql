@@ -35,12 +35,21 @@
     {{ return(batches or [compiled_code]) }}
 {%- endmacro %}
 
-{#- dbt-duckdb's own, and the rows of further batches after it. -#}
+{#-
+    dbt-duckdb's own, and the rows of further batches after it. DuckDB 2.0.0 reads a table as empty that a transaction created
+    without a row and then filled (more than 122,880 rows, until it is opened anew), only count(*) sees them: such a table is refused.
+-#}
 {% macro duckdb__create_table_as(temporary, relation, compiled_code, language='sql', partitioned_by=none, sorted_by=none) -%}
     {%- set batches = batches_of(compiled_code, config.require('date_column')) if config.get('in_batches') else [compiled_code] -%}
+    {%- set table = relation.include(database=not temporary, schema=not temporary) -%}
     {{ dbt.duckdb__create_table_as(temporary, relation, batches[0], language, partitioned_by, sorted_by) }}
     {%- for batch in batches[1:] %};
-        insert into {{ relation.include(database=not temporary, schema=not temporary) }} by name
+        insert into {{ table }} by name
         {{ batch }}
     {%- endfor %}
+    {%- if batches | length > 1 %};
+        select case when (select count(*) from {{ table }}) > 0 and (select count(*) from (from {{ table }} limit 1)) = 0
+            then error('{{ relation.identifier }}: its first batch had no row, so that DuckDB does not see the others: '
+                || 'raise the variable events_per_batch') end
+    {%- endif %}
 {%- endmacro %}

@@ -15,7 +15,7 @@ from orchestration.load.records import Refusal, RefusedError
 from orchestration.load.sql import by_file, identifier, literal, read_sql, uuid_sql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from duckdb import DuckDBPyConnection as Connection
@@ -26,41 +26,26 @@ if TYPE_CHECKING:
 
 FUTURE_TOLERANCE = timedelta(days=1)
 _BY_ID = uuid_sql(["user_id", "source_event_id"])
+_KEYS = "select event_id, file_id, record_number, false as has_source_id from raw.events limit 0"
+_REJECTS = "select file_id, record_number, 0 as rule, raw_text from broken_lines limit 0"
 _UNREADABLE_LINE = Rule("unreadable_line", "the line's structure is broken", "false")
 
 
 def insert_versions(con: Connection, feed: Feed, load: Load) -> None:
     """Insert the valid rows of a dimension feed."""
-    for source in load.sources:
-        with _refusing_broken_files(source):
-            con.execute(f"insert into {feed.table} by name {_valid_rows(feed, source, load)}")
+    with _refusing_broken_files(load.sources):
+        con.execute(f"insert into {feed.table} by name {_of_all(_valid_rows(feed, s, load) for s in load.sources)}")
 
 
 def collect_keys(con: Connection, feed: Feed, load: Load) -> None:
     """Fill load_keys with place and id of each valid event.
 
     Which of them repeat an event must be known before they are stored: to delete rows in the transaction that inserted
-    them makes DuckDB append all others once more when it commits (20 M events: 43 s of 108). Whole rows are read here
-    only for ids that come from the content.
+    them makes DuckDB append all others once more when it commits (20 M events: 43 s of 108).
     """
-    con.execute("""
-        create or replace temp table load_keys
-            (file_id integer, record_number bigint, event_id uuid, has_source_id boolean)
-    """)
-    for source in load.sources:
-        with _refusing_broken_files(source):
-            _insert_keys(con, _BY_ID, "source_event_id is not null", _valid_sql(feed, source, load))
-            typed = _typed_sql(feed, source, load.job.loaded_at)
-            if con.execute(f"select true from ({typed}) where source_event_id is null limit 1").fetchone():
-                _insert_keys(con, _by_content(feed), "source_event_id is null", _valid_sql(feed, source, load))
-
-
-def _insert_keys(con: Connection, key: str, condition: str, rows: str) -> None:
-    con.execute(f"""
-        insert into load_keys by name
-        select file_id, record_number, {key} as event_id, source_event_id is not null as has_source_id
-        from ({rows}) where {condition}
-    """)
+    with _refusing_broken_files(load.sources):
+        keys = [part for source in load.sources for part in _keys_sql(con, feed, source, load)]
+        _create(con, "load_keys", _KEYS, keys)
 
 
 def insert_events(con: Connection, feed: Feed, load: Load) -> None:
@@ -68,37 +53,63 @@ def insert_events(con: Connection, feed: Feed, load: Load) -> None:
 
     Events of load_exceptions have the id that they have there.
     """
-    for source in load.sources:
-        with _refusing_broken_files(source):
-            con.execute(f"""
-                insert into raw.events by name
-                select coalesce(exceptions.event_id, valid.event_id) as event_id, valid.* exclude (event_id)
-                from ({_valid_rows(feed, source, load)}) as valid
-                left join load_exceptions as exceptions
-                    on valid.file_id = exceptions.file_id and valid.record_number = exceptions.record_number
-                where exceptions.is_duplicate is not true
-            """)
+    with _refusing_broken_files(load.sources):
+        con.execute(f"""
+            insert into raw.events by name
+            select coalesce(exceptions.event_id, valid.event_id) as event_id, valid.* exclude (event_id)
+            from ({_of_all(_valid_rows(feed, source, load) for source in load.sources)}) as valid
+            left join load_exceptions as exceptions
+                on valid.file_id = exceptions.file_id and valid.record_number = exceptions.record_number
+            where exceptions.is_duplicate is not true
+        """)
 
 
 def collect_duplicates(con: Connection, feed: Feed, load: Load) -> None:
     """Fill load_losers with the events that load_exceptions calls duplicates; other files are not read again."""
-    con.execute("create or replace temp table load_losers as from raw.events limit 0")
-    having = {
-        row[0] for row in con.execute("select distinct file_id from load_exceptions where is_duplicate").fetchall()
-    }
-    for source in load.sources:
-        without = {file.path for file in source.files if file.file_id not in having}
-        if not (part := without_files(source, without)).files:
-            continue
-        with _refusing_broken_files(part):
-            con.execute(f"""
-                insert into load_losers by name
-                select exceptions.event_id, valid.* exclude (event_id)
-                from ({_valid_rows(feed, part, load)}) as valid
-                join load_exceptions as exceptions
-                    on valid.file_id = exceptions.file_id and valid.record_number = exceptions.record_number
-                where exceptions.is_duplicate
-            """)
+    counts = by_file(con, "select file_id, count(*) from load_exceptions where is_duplicate group by file_id")
+    without = {file.path for file in load.files if file.file_id not in counts}
+    sources = [part for source in load.sources if (part := without_files(source, without)).files]
+    losers = [
+        f"""
+        select exceptions.event_id, valid.* exclude (event_id)
+        from ({_valid_rows(feed, source, load)}) as valid
+        join load_exceptions as exceptions
+            on valid.file_id = exceptions.file_id and valid.record_number = exceptions.record_number
+        where exceptions.is_duplicate
+        """
+        for source in sources
+    ]
+    with _refusing_broken_files(sources):
+        _create(con, "load_losers", "from raw.events limit 0", losers)
+
+
+def _create(con: Connection, table: str, empty: str, parts: Iterable[str]) -> None:
+    """Create a temporary table with the rows of all parts; `empty` is SQL for a table of its columns without rows.
+
+    One statement, because DuckDB 2.0.0 reads a table wrongly within the transaction that created it, when the first
+    insert brought no rows and the next one more than 122,880.
+    """
+    con.execute(f"create or replace temp table {table} as {_of_all([f'({empty})', *parts])}")
+
+
+def _of_all(parts: Iterable[str]) -> str:
+    """Return SQL for the rows of all parts."""
+    return " union all by name ".join(parts)
+
+
+def _keys_sql(con: Connection, feed: Feed, source: Source, load: Load) -> list[str]:
+    """Return SQL for the keys of a source; whole rows are read only where an id comes from the content."""
+    parts = [(_BY_ID, "source_event_id is not null")]
+    typed = _typed_sql(feed, source, load.job.loaded_at)
+    if con.execute(f"select true from ({typed}) where source_event_id is null limit 1").fetchone():
+        parts.append((_by_content(feed), "source_event_id is null"))
+    return [
+        f"""
+        select file_id, record_number, {key} as event_id, source_event_id is not null as has_source_id
+        from ({_valid_sql(feed, source, load)}) where {condition}
+        """
+        for key, condition in parts
+    ]
 
 
 def _valid_rows(feed: Feed, source: Source, load: Load) -> str:
@@ -118,13 +129,18 @@ def _valid_sql(feed: Feed, source: Source, load: Load) -> str:
 
 
 @contextmanager
-def _refusing_broken_files(source: Source) -> Iterator[None]:
+def _refusing_broken_files(sources: Iterable[Source]) -> Iterator[None]:
     """Raise RefusedError for files that break while they are read."""
     try:
         yield
     except duckdb.Error as error:
-        if source.format == "parquet" and (broken := _broken_parquet(source)):
-            refusals = {path: Refusal(reason) for path, reason in broken.items()}
+        refusals = {
+            path: Refusal(reason)
+            for source in sources
+            if source.format == "parquet"
+            for path, reason in _broken_parquet(source).items()
+        }
+        if refusals:
             raise RefusedError(refusals) from error
         raise
 
@@ -150,40 +166,33 @@ def quarantine(con: Connection, feed: Feed, load: Load, reading: Reading, valid:
 
     `valid` counts the valid rows by file id: files whose rows are all valid are not read again.
     """
-    con.execute(
-        "create or replace temp table load_rejects"
-        " (file_id integer, record_number bigint, rule integer, raw_text varchar)"
-    )
     incomplete = {file.path for file in load.files if valid.get(file.file_id, 0) < reading.row_counts[file.file_id]}
-    for source in load.sources:
-        complete = {file.path for file in source.files} - incomplete
-        if (part := without_files(source, complete)).files:
-            _insert_rejects(con, feed, part, load)
+    complete = {file.path for file in load.files} - incomplete
+    sources = [part for source in load.sources if (part := without_files(source, complete)).files]
+    ids = ", ".join(str(file.file_id) for file in load.files)
+    broken_lines = f"""
+        select file_id, record_number, {len(feed.rules)} as rule, raw_text
+        from broken_lines where file_id in ({ids})
+    """
+    _create(con, "load_rejects", _REJECTS, [*(_rejects_sql(feed, source, load) for source in sources), broken_lines])
     if not incomplete:
         return {}
-    ids = ", ".join(str(file.file_id) for file in load.files)
-    con.execute(f"""
-        insert into load_rejects
-        select file_id, record_number, {len(feed.rules)}, raw_text
-        from broken_lines where file_id in ({ids})
-    """)
     _write_rejects(con, feed, load)
     return by_file(con, "select file_id, count(*) from load_rejects group by file_id")
 
 
-def _insert_rejects(con: Connection, feed: Feed, source: Source, load: Load) -> None:
-    """Quarantine the rows that break a rule, under the first rule that they break."""
+def _rejects_sql(feed: Feed, source: Source, load: Load) -> str:
+    """Return SQL for the rows that break a rule, with the first rule that they break."""
     conditions = _conditions(feed, load.job.loaded_at)
     whens = " ".join(f"when {condition} then {i}" for i, condition in enumerate(conditions))
-    con.execute(f"""
-        insert into load_rejects
-        select file_id, record_number, rule, raw_text::varchar
+    return f"""
+        select file_id, record_number, rule, raw_text::varchar as raw_text
         from (
             select file_id, record_number, raw_text, case {whens} end as rule
             from ({_typed_sql(feed, source, load.job.loaded_at)})
         )
         where rule is not null
-    """)
+    """
 
 
 def _write_rejects(con: Connection, feed: Feed, load: Load) -> None:

@@ -1048,6 +1048,15 @@ def test_tenants_do_not_share_ids(warehouse: Warehouse) -> None:
     assert warehouse.values("select user_id from raw.events order by all") == ["t1", "t2"]
 
 
+def test_identical_lines_of_a_large_file_without_ids_are_kept(warehouse: Warehouse) -> None:
+    """More lines than a row group of DuckDB holds, each twice."""
+    lines = "".join(f"c{number // 2},login,2026-11-01\n" for number in range(260_000))
+    warehouse.write("events/a.csv", f"customer_id,event_type,created_at\n{lines}")
+    warehouse.run()
+    assert warehouse.counts("events/a.csv") == (260_000, 260_000, 0, 0, 0, 0)
+    assert warehouse.rows("select count(*), count(distinct event_id) from raw.events") == [(260_000, 260_000)]
+
+
 def test_identical_lines_without_id_are_kept_and_overlaps_add_nothing(warehouse: Warehouse) -> None:
     warehouse.write("events/a.csv", "customer_id,event_type,created_at\n" + "c,e,2026-11-01\n" * 3)
     warehouse.run()

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,8 +37,6 @@ from orchestration.parameters import Parameters
 from orchestration.status import last_run_line, release_lines
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from dagster._utils.error import SerializableErrorInfo
 
 DONE, FAILED, FILES_REFUSED = 0, 1, 3
@@ -52,6 +51,8 @@ concurrency:
 """
 
 day = click.DateTime(formats=["%Y-%m-%d"])
+EASTERNMOST = timedelta(hours=14)
+"""Where the new day begins first, ahead of UTC."""
 
 
 OUR_OWN = (
@@ -83,6 +84,8 @@ class Warehouse(click.Group):
         """Run the command; known failures become exit code 1."""
         try:
             return super().invoke(ctx)
+        except BrokenPipeError:  # the reader of our output has seen enough: click ends quietly
+            raise
         except Exception as error:
             if (message := explained(error)) is None:
                 raise
@@ -171,7 +174,7 @@ def init(*, quiet: bool) -> None:
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Publish into a release of its own below this folder; readers keep theirs.",
+    help="Publish into a release of its own below this folder, of today or of the day --as-of; readers keep theirs.",
 )
 @click.option(
     "--test-all-history", is_flag=True, help="Test event-level models over all dates, not the recomputed ones."
@@ -180,6 +183,10 @@ def run(
     as_of: datetime | None, output: Path | None, *, full_refresh: bool, accept_release: bool, test_all_history: bool
 ) -> None:
     """Load new raw files, build and test the marts, publish a release."""
+    last_today = (datetime.now(UTC) + EASTERNMOST).date()
+    if as_of and as_of.date() > last_today:
+        message = f"--as-of {as_of:%Y-%m-%d} lies in the future: today is {last_today} at the latest"
+        raise click.UsageError(message)
     parameters = Parameters(
         as_of.date() if as_of else None,
         full_refresh,
@@ -290,7 +297,7 @@ def status() -> None:
         ).fetchall()
         refused = con.execute(
             """
-            select reason from marts.load_ledger
+            select path, reason from marts.load_ledger
             qualify state = 'refused' and row_number() over (partition by path order by file_id desc) = 1
             order by path
             """
@@ -301,8 +308,9 @@ def status() -> None:
     for state, count, rows, rejected, duplicates in files:
         bad = f"{rejected or 0:>10,} rejected {duplicates or 0:>10,} duplicate"
         say(f"  {state:<10} {count:>6} files {rows or 0:>14,} rows {bad}")
-    for (reason,) in refused:
-        say(f"  refused {reason}")
+    for path, reason in refused:
+        if (home.raw / path).exists():
+            say(f"  refused {reason}")
     say(f"events after the as-of date, waiting: {pending or 0:,}")
     say(f"verified {verify.last_verification(home)}")
     for line in lines:
@@ -372,7 +380,8 @@ def load_list() -> None:
     for file in files:
         bad = f"{file.rejected_count or 0:>8,} rejected {file.duplicate_count or 0:>8,} duplicate"
         counts = f"{file.row_count or 0:>12,} rows {bad}"
-        say(f"{file.state:<10} {counts}  {file.path}" + (f": {file.reason}" if file.reason else ""))
+        reason = (file.reason or "").removeprefix(f"{file.path}: ")
+        say(f"{file.state:<10} {counts}  {file.path}" + (f": {reason}" if reason else ""))
 
 
 @load_group.command()
@@ -397,7 +406,8 @@ def retry(path: str) -> None:
 
 @load_group.command()
 @click.argument("path")
-def replace(path: str) -> None:
+@click.option("--accept", is_flag=True, help="Although gate 1 refused to replace it by this content; recorded.")
+def replace(path: str, *, accept: bool) -> None:
     """Withdraw what a path brought before and load what the file holds now."""
     home = prepare()
     with exclusive(home, "warehouse load replace"), home.connect() as con:
@@ -409,10 +419,12 @@ def replace(path: str) -> None:
             loaded_at=ledger.utc_now(),
             known_event_types=known_event_types(),
             docs_dir=home.docs,
+            is_accepted=accept,
             on_progress=say,
         )
     for file in report.refused:
-        click.echo(f"warehouse: refused {file.path}: {file.reason}; its former rows stay", err=True)
+        advice = f"its former rows stay (to replace them in spite of this: `warehouse load replace {path} --accept`)"
+        click.echo(f"warehouse: refused {file.reason}; {advice}", err=True)
     if report.refused:
         sys.exit(FAILED)
     say("replaced; `warehouse run` publishes it")
@@ -426,6 +438,8 @@ def withdraw(path: str) -> None:
     with exclusive(home, "warehouse load withdraw"), home.connect() as con:
         load.withdraw(con, path, run_id="withdraw", loaded_at=ledger.utc_now())
     say("withdrawn; `warehouse run` publishes it")
+    if (home.raw / path).exists():
+        say(f"{path} still lies under raw/: take it away before that run, or it is loaded anew")
 
 
 if __name__ == "__main__":

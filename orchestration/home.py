@@ -26,6 +26,8 @@ DBT = Path(sys.executable).parent / "dbt"
 """The dbt that was installed beside this Python, whatever PATH says."""
 
 MANIFEST = PROJECT_DIR / "target" / "manifest.json"
+LAST_HOUR = 23
+LEAST_MEMORY = 256 * 2**20
 PYTHON_MEMORY = 10**9
 """Bytes that a run takes beside DuckDB's own limit: Dagster 0.5 GB, dbt 0.3 GB, and what DuckDB does not count."""
 UNITS = {
@@ -84,7 +86,10 @@ class Home:
         return self.path / "run.lock"
 
     def make(self) -> Home:
-        """Create the folders that a run and its user expect."""
+        """Create the folders that a run and its user expect; raise SettingError where a file has their name."""
+        if self.path.exists() and not self.path.is_dir():
+            message = f"WAREHOUSE_HOME is {self.path}, which is a file: name a folder"
+            raise SettingError(message)
         for folder in (self.raw / "events", self.path / "tmp", self.path / "dagster"):
             folder.mkdir(parents=True, exist_ok=True)
         return self
@@ -105,6 +110,15 @@ class Home:
             yield con
 
 
+def schedule_hour() -> int:
+    """Return the local hour of the daily run, from WAREHOUSE_SCHEDULE_HOUR; raise SettingError where it is none."""
+    wish = os.environ.get("WAREHOUSE_SCHEDULE_HOUR", "3")
+    if not re.fullmatch(r"\d+", wish) or int(wish) > LAST_HOUR:
+        message = f"WAREHOUSE_SCHEDULE_HOUR is {wish!r}: write an hour, 0 to {LAST_HOUR}"
+        raise SettingError(message)
+    return int(wish)
+
+
 def duckdb_memory(wish: str | None = None) -> str:
     """Return what DuckDB may take of WAREHOUSE_MEMORY: a size or a share of the machine, for DuckDB and Python.
 
@@ -116,7 +130,14 @@ def duckdb_memory(wish: str | None = None) -> str:
         message = f"WAREHOUSE_MEMORY is {wish!r}: write a size, such as 8GB, or a share of the machine, such as 75%"
         raise SettingError(message)
     number, unit = float(found[1]), found[2].upper()
-    size = number / 100 * psutil.virtual_memory().total if unit == "%" else number * UNITS[unit]
+    machine = psutil.virtual_memory().total
+    size = number / 100 * machine if unit == "%" else number * UNITS[unit]
+    if not LEAST_MEMORY <= size <= machine:
+        message = (
+            f"WAREHOUSE_MEMORY is {wish!r}, {size / 2**20:,.0f} MiB: write something between"
+            f" {LEAST_MEMORY / 2**20:,.0f} MiB and what the machine has, {machine / 2**20:,.0f} MiB"
+        )
+        raise SettingError(message)
     return f"{max(size - PYTHON_MEMORY, size / 2) / 2**20:.0f}MiB"
 
 

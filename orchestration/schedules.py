@@ -7,6 +7,7 @@ import os
 import dagster as dg
 
 from orchestration.assets.verify import verify_sample
+from orchestration.home import schedule_hour
 from orchestration.parameters import Parameters
 
 SUNDAY = 6
@@ -23,7 +24,7 @@ TIMEZONE = os.environ.get("WAREHOUSE_SCHEDULE_TIMEZONE", "UTC")
 @dg.schedule(
     name="every_morning",
     job=daily_job,
-    cron_schedule=f"0 {int(os.environ.get('WAREHOUSE_SCHEDULE_HOUR', '3'))} * * *",
+    cron_schedule=f"0 {schedule_hour()} * * *",
     execution_timezone=TIMEZONE,
 )
 def daily_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:

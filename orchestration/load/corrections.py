@@ -39,19 +39,23 @@ def accept(  # noqa: PLR0913
     """
     job = prepared(con, Job(run_id, loaded_at, on_progress=on_progress))
     file = _file_at(con, raw_dir, path)
+    return load_feed(con, FEEDS[file.feed], [file], changed(job, accepted_because=_verdict_on(con, file)))
+
+
+def _verdict_on(con: Connection, file: RawFile) -> str:
+    """Return why a file's content was refused; raise LoadError when it was not."""
     verdict = con.execute(
         "select state, reason, sha256 from raw.load_ledger where path = $path order by file_id desc limit 1",
-        {"path": path},
+        {"path": file.path},
     ).fetchone()
     if verdict is None or verdict[0] != "refused":
-        message = f"{path}: not refused: `warehouse load list` shows what is"
+        message = f"{file.path}: not refused: `warehouse load list` shows what is"
         raise LoadError(message)
     _, reason, sha256 = verdict
     if sha256 != file.sha256:
-        message = f"{path}: changed since it was refused: `warehouse run` tries the new content"
+        message = f"{file.path}: changed since it was refused: have the new content tried first"
         raise LoadError(message)
-    job = changed(job, accepted_because=reason)
-    return load_feed(con, FEEDS[file.feed], [file], job)
+    return reason
 
 
 def retry(con: Connection, path: str) -> int:
@@ -77,16 +81,20 @@ def replace(  # noqa: PLR0913
     loaded_at: datetime,
     known_event_types: Collection[str] = (),
     docs_dir: Path | None = None,
+    is_accepted: bool = False,
     on_progress: Callable[[str], None] = silent,
 ) -> LoadReport:
     """Withdraw the former versions of a path and load what lies there now, in one transaction.
 
-    When the new content is refused, the former versions stay.
+    When the new content is refused, the former versions stay; `is_accepted` overrules that verdict and raises LoadError
+    when there is none.
     """
     types = frozenset(known_event_types)
     job = Job(run_id, loaded_at, types, docs_dir, on_progress, replaced=path)
     job = prepared(con, job)
     file = _file_at(con, raw_dir, path)
+    if is_accepted:
+        job = changed(job, accepted_because=_verdict_on(con, file))
     return load_feed(con, FEEDS[file.feed], [file], job)
 
 

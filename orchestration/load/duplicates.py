@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 from orchestration.load.feeds import EVENTS
 from orchestration.load.records import LIVE
-from orchestration.load.sql import literal, scalar, uuid_sql
+from orchestration.load.sql import scalar, uuid_sql
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
 
     from orchestration.load.feeds import Feed
     from orchestration.load.files import RawFile
-    from orchestration.load.records import Load
 
 
 def number_identical_lines(con: Connection) -> None:
@@ -94,42 +93,6 @@ def differs(left: str, right: str) -> str:
     """Return SQL that says whether two events of one id differ in content."""
     sides = (f"({', '.join(f'{side}.{c}' for c in EVENTS.content)})" for side in (left, right))
     return " is distinct from ".join(sides)
-
-
-def find_version_duplicates(con: Connection, feed: Feed, load: Load) -> None:
-    """Fill load_duplicates with rows of a load that say nothing new about their key.
-
-    A row with its own updated_at repeats an equal row of the same time; one without (it has the
-    load's time) repeats the version before it, so that a value that comes back is a new version.
-    """
-    key = ", ".join(feed.key)
-    content = uuid_sql([f"{name}::varchar" for name in feed.content])
-    order = "load_id, file_id, record_number"
-    con.execute(f"""
-        create or replace temp table load_duplicates as
-        with versions as (
-            select rowid as position, {key}, updated_at, load_id, file_id, record_number,
-                {content} as content, updated_at = {literal(load.job.loaded_at)} as is_undated
-            from {feed.table}
-            where ({key}) in (select ({key}) from {feed.table} where load_id = {load.load_id})
-        ), numbered as (
-            select *, row_number() over (
-                partition by {key}, content, updated_at order by {order}
-            ) as copy
-            from versions
-        ), dated_duplicates as (
-            select position, file_id, load_id from numbered where copy > 1 and not is_undated
-        ), undated_duplicates as (
-            select position, file_id, load_id
-            from numbered where copy = 1 or is_undated
-            qualify is_undated and content = lag(content) over (
-                partition by {key} order by updated_at, {order}
-            )
-        )
-        select position, file_id, false as is_conflict
-        from (from dated_duplicates union all from undated_duplicates)
-        where load_id = {load.load_id}
-    """)
 
 
 def count_missing_lines(con: Connection, feed: Feed, file: RawFile) -> int:

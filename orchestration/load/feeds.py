@@ -65,6 +65,11 @@ class Feed:
         return f"raw.{self.name}"
 
     @property
+    def duplicates(self) -> str:
+        """Return the raw table of rows that repeat others."""
+        return f"raw.duplicate_{self.name}"
+
+    @property
     def is_dimension(self) -> bool:
         """Say whether rows are versions of a thing rather than events."""
         return bool(self.key)
@@ -132,7 +137,7 @@ EVENTS = Feed(
         *map(Column, ("page_url", "referrer_url", "ip_address", "user_agent")),
         *map(Column, ("device_type", "browser", "os")),
         Column("location", "object"),
-        Column("session_id"),
+        Column("session_id", "key"),
         Column("created_at", "time"),
     ),
     required=("customer_id", "event_type", "created_at"),

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from orchestration.load.duplicates import (
     count_missing_lines,
     find_event_duplicates,
-    find_version_duplicates,
     judge_duplicates,
     number_identical_lines,
 )
@@ -34,9 +33,10 @@ from orchestration.load.records import (
     write_tenant_loads,
 )
 from orchestration.load.rows import collect_duplicates, collect_keys, insert_events, insert_versions, quarantine
-from orchestration.load.sql import by_file, scalar, transaction
+from orchestration.load.sql import by_file, literal, scalar, transaction
 from orchestration.load.tables import create_raw_tables
-from orchestration.load.withdrawal import live_versions, withdraw_files
+from orchestration.load.versions import correct_books, sort_out_versions
+from orchestration.load.withdrawal import live_versions, request_recomputation, withdraw_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -137,14 +137,24 @@ def load_feed(con: Connection, feed: Feed, files: Sequence[RawFile], job: Job) -
     finally:
         drop_temporary_tables(con, reading)
     _tell(feed, rows, job, time.monotonic() - started)
-    warnings = (*reading.warnings, *(gate.warnings if gate else ()), *_missing_warnings(rows))
+    warnings = (
+        *reading.warnings,
+        *(gate.warnings if gate else ()),
+        *_missing_warnings(rows),
+        *_conflict_warnings(rows),
+    )
     return LoadReport(tuple(rows), warnings, {feed.name: gate} if gate else {})
 
 
 def _without_known_content(
     con: Connection, feed: Feed, files: Sequence[RawFile], replaced: str
 ) -> tuple[list[RawFile], list[tuple[RawFile, str]]]:
-    """Part files with new content from copies; a copy comes with the path that was loaded."""
+    """Part files with new content from copies; a copy comes with the path that was loaded.
+
+    Of profiles nothing is a copy: what is said again after something else was said is new.
+    """
+    if feed.is_dimension:
+        return list(files), []
     loaded = con.execute(
         f"select path, sha256 from raw.load_ledger where {LIVE} and feed = $feed and path <> $replaced",
         {"feed": feed.name, "replaced": replaced},
@@ -221,12 +231,28 @@ def _insert(con: Connection, feed: Feed, load: Load, reading: Reading) -> Counts
 
 
 def _insert_versions(con: Connection, feed: Feed, load: Load, reading: Reading) -> Counts:
-    """Insert versions, then take those out that say nothing new; count rejected rows and missing lines."""
+    """Insert versions, then set those aside that say nothing new; count rejected rows and missing lines.
+
+    A version that lies before known ones may make one of them count that did not. The load of that one is no new one,
+    so its tenant is computed anew by request where it may change the time zone.
+    """
     insert_versions(con, feed, load)
     rejected = quarantine(con, feed, load, reading, by_file(con, _stored_sql(feed, load)))
-    find_version_duplicates(con, feed, load)
     missing = {file.file_id: count_missing_lines(con, feed, file) for file in load.files}
-    con.execute(f"delete from {feed.table} where rowid in (select position from load_duplicates)")
+    keys = f"select {', '.join(feed.key)} from {feed.table} where load_id = {load.load_id}"
+    sort_out_versions(con, feed, keys, load.job.loaded_at)
+    con.execute(f"""
+        create or replace temp table load_duplicates as
+        select file_id, false as is_conflict from moved_versions where load_id = {load.load_id}
+    """)
+    con.execute(f"delete from moved_versions where load_id = {load.load_id}")
+    correct_books(con, feed)
+    con.execute(f"""
+        create or replace temp table touched as
+        select distinct user_id, null::date as from_date, null::date as to_date from moved_versions
+        where {literal(feed.name)} = 'organizations'
+    """)
+    request_recomputation(con, load.job, f"load {load.load_id}")
     return Counts(reading.row_counts, rejected=rejected, missing=missing)
 
 
@@ -249,6 +275,16 @@ def _insert_events(con: Connection, feed: Feed, load: Load, reading: Reading) ->
 def _stored_sql(feed: Feed, load: Load) -> str:
     """Return SQL that counts the rows of a load in the feed's table by file id."""
     return f"select file_id, count(*) from {feed.table} where load_id = {load.load_id} group by file_id"
+
+
+def _conflict_warnings(rows: Iterable[LedgerRow]) -> list[str]:
+    return [
+        f"{row.path}: {row.conflict_count:,} of its {row.duplicate_count:,} duplicate rows say something else than the"
+        " event of that id that came first, which stays: to correct it, write its file anew and call"
+        " `warehouse load replace`"
+        for row in rows
+        if row.conflict_count
+    ]
 
 
 def _missing_warnings(rows: Iterable[LedgerRow]) -> list[str]:

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from orchestration.load.files import BLOCK_BYTES
-from orchestration.load.sql import identifier, literal, scalar
+from orchestration.load.sql import identifier, literal, path_literal, scalar
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from duckdb import DuckDBPyConnection as Connection
 
@@ -135,7 +135,7 @@ def _read_source(con: Connection, feed: Feed, source: Source, reading: Reading) 
     """Count a source's records, staging text lines; files that fail become problems."""
     if source.format == "parquet":
         kept = source.files
-        paths = literal([file.location for file in kept])
+        paths = _paths(kept)
         counts = f"select file_name, num_rows from parquet_file_metadata({paths})"
         by_name = dict(con.execute(counts).fetchall())
         reading.row_counts |= {file.file_id: by_name[str(file.location)] for file in kept}
@@ -172,8 +172,12 @@ def extra_columns(feed: Feed, source: Source) -> dict[str, str]:
 
 def parquet_sql(files: Sequence[RawFile]) -> str:
     """Return SQL for the rows of Parquet files."""
-    paths = literal([file.location for file in files])
+    paths = _paths(files)
     return f"read_parquet({paths}, binary_as_string = true, hive_partitioning = false)"
+
+
+def _paths(files: Iterable[RawFile]) -> str:
+    return f"[{', '.join(path_literal(file.location) for file in files)}]"
 
 
 def without_files(source: Source, refused: Collection[str]) -> Source:
@@ -239,7 +243,7 @@ def _stage_strict_csv(con: Connection, source: Source, file: RawFile, location: 
     con.execute(f"""
         insert into {source.staged} by name
         select {file.file_id} as file_id, row_number() over () as record_number, {names}
-        from read_csv({literal(location)}, columns = {{{types}}}, auto_detect = false,
+        from read_csv({path_literal(location)}, columns = {{{types}}}, auto_detect = false,
             header = true, delim = {literal(_delimiter(file))}, quote = '"', escape = '"',
             encoding = {literal(file.encoding)}, max_line_size = {MAX_CSV_RECORD_BYTES},
             store_rejects = true, rejects_limit = 0,

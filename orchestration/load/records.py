@@ -147,7 +147,13 @@ class Counts:
         }
 
     def check(self, files: Sequence[RawFile]) -> None:
-        """Raise LoadError unless rows in the file = kept + rejected + duplicate, for each file."""
+        """Raise LoadError unless rows in the file = kept + rejected + duplicate, for each file; no other has rows."""
+        known = {file.file_id for file in files}
+        if strange := {file_id for part in (self.kept, self.rejected, self.duplicate) for file_id in part} - known:
+            message = (
+                f"rows of files that are not in this load (file_id {', '.join(map(str, strange))}): nothing was loaded"
+            )
+            raise LoadError(message)
         for file in files:
             parts = [part.get(file.file_id, 0) for part in (self.kept, self.rejected, self.duplicate)]
             if sum(parts) != self.rows[file.file_id]:

@@ -114,7 +114,7 @@ def _keys_sql(con: Connection, feed: Feed, source: Source, load: Load) -> list[s
 
 def _valid_rows(feed: Feed, source: Source, load: Load) -> str:
     """Return SQL for the valid rows of a source as the feed's table holds them."""
-    name, key = _key_sql(feed, source)
+    name, key = _key_sql(feed)
     return f"select {key} as {name}, *, {load.load_id} as load_id from ({_valid_sql(feed, source, load)})"
 
 
@@ -303,17 +303,15 @@ def _conditions(feed: Feed, loaded_at: datetime) -> list[str]:
     return [rule.condition.replace("{latest}", latest).replace("{today}", today) for rule in feed.rules]
 
 
-def _key_sql(feed: Feed, source: Source) -> tuple[str, str]:
+def _key_sql(feed: Feed) -> tuple[str, str]:
     """Return the name of a row's id and SQL for it.
 
     An event's id comes from its tenant and source id, else from its whole content: identical lines
-    of one file are told apart later. A version of a customer or organization is told by the
-    content of its file and its place there, because the same content may rightly come again.
+    of one file are told apart later. A version of a customer or organization is told by its file
+    and its place there, because the same content may rightly come again.
     """
     if feed.is_dimension:
-        shas = {file.file_id: file.sha256 for file in source.files}
-        whens = " ".join(f"when {file_id} then '{sha256}'" for file_id, sha256 in shas.items())
-        return "row_id", uuid_sql([f"(case file_id {whens} end)", "record_number::varchar"])
+        return "row_id", uuid_sql(["file_id::varchar", "record_number::varchar"])
     return "event_id", f"case when source_event_id is null then {_by_content(feed)} else {_BY_ID} end"
 
 

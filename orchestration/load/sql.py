@@ -42,6 +42,11 @@ def literal(value: object) -> str:
     return str(value)
 
 
+def path_literal(location: Path) -> str:
+    """Write a path for DuckDB's readers, which take `*`, `?` and `[` in a name for a pattern."""
+    return literal("".join(f"[{c}]" if c in "*?[" else c for c in str(location)))
+
+
 def scalar(con: Connection, sql: str) -> int:
     """Return the first value of a query, or how many rows a statement changed."""
     return con.execute(sql).fetchone()[0]
@@ -97,7 +102,7 @@ _READ_TEXT: dict[Kind, str] = {
 _READ_NATIVE: dict[tuple[Kind, str], str] = {
     # 17850.0 is how a column of whole ids with gaps leaves pandas.
     ("text", "float"): """case when ? = trunc(?) and abs(?) < 1e15 then ?::bigint::varchar
-        else ?::varchar end""",
+        when not isnan(?) then ?::varchar end""",
     ("text", "nested"): "to_json(?)::varchar",
     ("time", "zoned"): "timezone('UTC', ?)",
     ("time", "time"): "try_cast(? as timestamp)",
@@ -147,7 +152,8 @@ def read_sql(column: Column, value: str, sql_type: str) -> tuple[str, str]:
     native = _READ_NATIVE.get((kind, _type_class(sql_type)))
     if native:
         return value, native
-    text = _trimmed(f"{value}::varchar") if column.kind == "key" else f"{value}::varchar"
+    # White space is a value of its own in texts only: elsewhere it is an empty field.
+    text = f"{value}::varchar" if column.kind == "text" else _trimmed(f"{value}::varchar")
     text = f"nullif({text}, '')"
     if column.kind in {"object", "list"}:
         text = f"nullif({text}, 'null')"

@@ -19,17 +19,23 @@ _EVENT = f"""event_id uuid, source_event_id varchar, user_id varchar, customer_i
     device_type varchar, browser varchar, os varchar, location varchar, session_id varchar,
     created_at timestamp, {_ORIGIN}"""
 
-TABLES = {
-    "raw.events": _EVENT,
-    "raw.duplicate_events": f"{_EVENT}, is_conflict boolean",
-    "raw.customers": f"""row_id uuid, user_id varchar, customer_id varchar, email varchar,
+_CUSTOMER = f"""row_id uuid, user_id varchar, customer_id varchar, email varchar,
         phone varchar, name varchar, birth_date date, gender varchar, country varchar,
         city varchar, latitude double, longitude double, signup_at timestamp,
         email_opt_in boolean, sms_opt_in boolean, loyalty_tier varchar, loyalty_points double,
-        is_vip boolean, tags varchar, attributes varchar, updated_at timestamp, {_ORIGIN}""",
-    "raw.organizations": f"""row_id uuid, user_id varchar, name varchar, org_type varchar,
+        is_vip boolean, tags varchar, attributes varchar, updated_at timestamp, {_ORIGIN}"""
+
+_ORGANIZATION = f"""row_id uuid, user_id varchar, name varchar, org_type varchar,
         timezone varchar, currency varchar, latitude double, longitude double,
-        gross_margin_rate double, updated_at timestamp, {_ORIGIN}""",
+        gross_margin_rate double, updated_at timestamp, {_ORIGIN}"""
+
+TABLES = {
+    "raw.events": _EVENT,
+    "raw.duplicate_events": f"{_EVENT}, is_conflict boolean",
+    "raw.customers": _CUSTOMER,
+    "raw.duplicate_customers": _CUSTOMER,
+    "raw.organizations": _ORGANIZATION,
+    "raw.duplicate_organizations": _ORGANIZATION,
     "raw.load_ledger": """file_id integer, load_id integer, feed varchar, path varchar,
         size_bytes bigint, modified_at timestamp, sha256 varchar, row_count bigint,
         kept_count bigint, rejected_count bigint, duplicate_count bigint, conflict_count bigint,

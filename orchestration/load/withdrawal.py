@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestration.load.duplicates import differs
 from orchestration.load.records import LIVE, write_tenant_loads
-from orchestration.load.sql import literal
+from orchestration.load.versions import correct_books, sort_out_versions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,8 +34,6 @@ def withdraw_files(con: Connection, feed: Feed, file_ids: Sequence[int], job: Jo
     """
     if not file_ids:
         return
-    if feed.is_dimension:
-        file_ids = [*file_ids, *_later_repeats(con, feed, file_ids)]
     ids = ", ".join(map(str, file_ids))
     if feed.is_dimension:
         _withdraw_versions(con, feed, ids, job, cause)
@@ -55,29 +53,22 @@ def withdraw_files(con: Connection, feed: Feed, file_ids: Sequence[int], job: Jo
     _correct_tenant_loads(con, feed, ids)
 
 
-def _later_repeats(con: Connection, feed: Feed, file_ids: Sequence[int]) -> list[int]:
-    """Return later files of a dimension feed that may repeat rows of the given ones.
-
-    Repeated versions are counted, not stored, so these files are withdrawn too and read again.
-    """
-    ids = ", ".join(map(str, file_ids))
-    later = con.execute(f"""
-        select file_id from raw.load_ledger
-        where feed = {literal(feed.name)} and {LIVE} and duplicate_count > 0
-            and file_id > {min(file_ids)} and file_id not in ({ids})
-        order by file_id
-    """).fetchall()
-    return [file_id for (file_id,) in later]
-
-
 def _withdraw_versions(con: Connection, feed: Feed, ids: str, job: Job, cause: str) -> None:
+    """Take versions out; what repeated them takes their place."""
+    key = ", ".join(feed.key)
     con.execute(f"""
-        create or replace temp table touched as
-        select distinct user_id, null::date as from_date, null::date as to_date
-        from {feed.table} where file_id in ({ids})
+        create or replace temp table withdrawn_keys as
+        select distinct {key} from {feed.table} where file_id in ({ids})
     """)
-    con.execute(f"delete from {feed.table} where file_id in ({ids})")
-    _request_recomputation(con, job, cause)
+    con.execute("""
+        create or replace temp table touched as
+        select distinct user_id, null::date as from_date, null::date as to_date from withdrawn_keys
+    """)
+    for table in (feed.table, feed.duplicates):
+        con.execute(f"delete from {table} where file_id in ({ids})")
+    sort_out_versions(con, feed, f"select {key} from withdrawn_keys", job.loaded_at)
+    correct_books(con, feed)
+    request_recomputation(con, job, cause)
 
 
 def _withdraw_events(con: Connection, ids: str, job: Job, cause: str) -> None:
@@ -125,7 +116,7 @@ def _withdraw_events(con: Connection, ids: str, job: Job, cause: str) -> None:
             and winners.event_id in (select event_id from promoted)
     """)
     _correct_ledger_after_promotion(con)
-    _request_recomputation(con, job, cause)
+    request_recomputation(con, job, cause)
 
 
 def _correct_ledger_after_promotion(con: Connection) -> None:
@@ -157,7 +148,7 @@ def _correct_tenant_loads(con: Connection, feed: Feed, ids: str) -> None:
         write_tenant_loads(con, feed, load_id, loaded_at)
 
 
-def _request_recomputation(con: Connection, job: Job, cause: str) -> None:
+def request_recomputation(con: Connection, job: Job, cause: str) -> None:
     """Write a request for each row of the temporary table `touched`."""
     con.execute(
         """

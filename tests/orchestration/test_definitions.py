@@ -15,8 +15,9 @@ import child
 import dagster as dg
 import duckdb
 import pytest
+from click.testing import CliRunner
 
-from orchestration import ledger, load
+from orchestration import cli, ledger, load
 from orchestration.home import (
     Home,
     SettingError,
@@ -25,6 +26,7 @@ from orchestration.home import (
     exclusive,
     incremental_checksum,
     project_checksum,
+    schedule_hour,
 )
 from orchestration.parameters import Parameters, State, reason_to_build, reason_to_refresh
 from orchestration.sensors import fingerprint
@@ -297,3 +299,28 @@ def test_a_share_of_the_machine_or_nonsense() -> None:
     assert 0 < int(duckdb_memory("50%").removesuffix("MiB")) < int(duckdb_memory("75%").removesuffix("MiB"))
     with pytest.raises(SettingError, match="WAREHOUSE_MEMORY is 'lots': write a size"):
         duckdb_memory("lots")
+
+
+@pytest.mark.parametrize("wish", ["0%", "200%", "1KB", "10000TB"])
+def test_memory_that_no_run_can_have(wish: str) -> None:
+    with pytest.raises(SettingError, match=r"MiB: write something between 256 MiB and"):
+        duckdb_memory(wish)
+
+
+@pytest.mark.parametrize("wish", ["x", "24", "-1", "3.5", ""])
+def test_schedule_hour_that_is_none(monkeypatch: pytest.MonkeyPatch, wish: str) -> None:
+    monkeypatch.setenv("WAREHOUSE_SCHEDULE_HOUR", wish)
+    with pytest.raises(SettingError, match="write an hour, 0 to 23"):
+        schedule_hour()
+
+
+def test_home_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("")
+    with pytest.raises(SettingError, match="which is a file: name a folder"):
+        Home(tmp_path / "home").make()
+
+
+def test_a_day_in_the_future_is_wrong_usage() -> None:
+    result = CliRunner().invoke(cli.main, ["run", "--as-of", "2999-01-01"])
+    assert result.exit_code == 2
+    assert "--as-of 2999-01-01 lies in the future" in result.output

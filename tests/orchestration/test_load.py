@@ -1048,6 +1048,55 @@ def test_tenants_do_not_share_ids(warehouse: Warehouse) -> None:
     assert warehouse.values("select user_id from raw.events order by all") == ["t1", "t2"]
 
 
+def test_names_that_look_like_patterns_name_one_file(warehouse: Warehouse) -> None:
+    names = ("day1", "day[1]", "day*", "day?", "[d]ay1")
+    for number, name in enumerate(names):
+        warehouse.write(f"events/{name}.csv", f"id,customer_id,event_type,created_at\nc{number},c1,login,2026-11-01\n")
+        created = "timestamp '2026-11-01' as created_at"
+        query = f"select 'p{number}' as id, 'c1' as customer_id, 'login' as event_type, {created}"
+        (warehouse.raw / "events" / "part").mkdir(exist_ok=True)
+        warehouse.con.execute(f"copy ({query}) to '{warehouse.raw}/events/part/tmp.parquet' (format parquet)")
+        (warehouse.raw / "events" / "part" / "tmp.parquet").rename(
+            warehouse.raw / "events" / "part" / f"{name}.parquet"
+        )
+    warehouse.run()
+    assert {warehouse.counts(row.path) for row in load.list_loads(warehouse.con)} == {(1, 1, 0, 0, 0, 0)}
+    assert warehouse.values("select count(distinct (source_event_id, file_id)) from raw.events") == [10]
+
+
+def test_not_a_number_is_no_key(warehouse: Warehouse) -> None:
+    columns = "'login' as event_type, timestamp '2026-11-01' + to_hours(range::int) as created_at"
+    ids = "case when range < 2 then range::double else 'nan'::double end"
+    warehouse.write_parquet(
+        "events/a.parquet", f"select {ids} as id, 7.0::double as customer_id, {columns} from range(4)"
+    )
+    warehouse.run()
+    found = warehouse.rows("select source_event_id, customer_id from raw.events order by created_at")
+    assert found == [("0", "7"), ("1", "7"), (None, "7"), (None, "7")]
+
+
+def test_white_space_is_an_empty_field_but_in_texts(warehouse: Warehouse) -> None:
+    blank = {"event_value": "  ", "event_properties": " ", "location": "\t", "session_id": "  "}
+    warehouse.write("events/a.jsonl", [event(id="1", **blank), event(id="2", session_id=" s1 ", product_name=" x ")])
+    warehouse.run()
+    columns = "event_value, event_properties, location, session_id, product_name"
+    assert warehouse.rows(f"select {columns} from raw.events order by source_event_id") == [
+        (None, None, None, None, None),
+        (None, None, None, "s1", " x "),
+    ]
+
+
+def test_conflicting_repeats_are_told(warehouse: Warehouse) -> None:
+    warehouse.write("events/a.jsonl", [event(id="1", event_value=3), event(id="2", event_value=3)])
+    warehouse.run()
+    warehouse.write("events/b.jsonl", [event(id="1", event_value=3), event(id="2", event_value=777)])
+    report = warehouse.run()
+    assert any(
+        warning.startswith("events/b.jsonl: 1 of its 2 duplicate rows say something else")
+        for warning in report.warnings
+    )
+
+
 def test_identical_lines_of_a_large_file_without_ids_are_kept(warehouse: Warehouse) -> None:
     """More lines than a row group of DuckDB holds, each twice."""
     lines = "".join(f"c{number // 2},login,2026-11-01\n" for number in range(260_000))
@@ -1371,6 +1420,19 @@ def test_replace_that_is_refused_changes_nothing(warehouse: Warehouse) -> None:
     assert warehouse.values("select state from raw.load_ledger order by file_id") == ["pending", "refused"]
 
 
+def test_replace_is_accepted_in_spite_of_its_refusal(warehouse: Warehouse) -> None:
+    warehouse.write("events/a.jsonl", good_events(3))
+    warehouse.run()
+    warehouse.write("events/a.jsonl", MOSTLY_BAD)
+    with pytest.raises(load.LoadError, match=r"events/a\.jsonl: not refused"):
+        load.replace(warehouse.con, warehouse.raw, "events/a.jsonl", is_accepted=True, **warehouse.at_this_run())
+    load.replace(warehouse.con, warehouse.raw, "events/a.jsonl", **warehouse.at_this_run())
+    load.replace(warehouse.con, warehouse.raw, "events/a.jsonl", is_accepted=True, **warehouse.at_this_run())
+    assert warehouse.values("select count(*) from raw.events") == [1]
+    states = warehouse.values("select state from raw.load_ledger order by file_id")
+    assert states == ["withdrawn", "refused", "pending"]
+
+
 def test_replace_with_unchanged_content_reads_the_file_again(warehouse: Warehouse) -> None:
     warehouse.write("events/a.jsonl", good_events(3))
     warehouse.run()
@@ -1392,13 +1454,64 @@ def test_withdrawn_rows_take_their_rejects_along_and_the_next_run_reads_copies(w
         load.withdraw(warehouse.con, "events/a.jsonl", **warehouse.at_this_run())
 
 
-def test_withdrawn_customers_ask_for_all_dates_and_repeats_are_read_again(warehouse: Warehouse) -> None:
-    file = warehouse.write("customers/a.jsonl", [{"customer_id": "c1", "city": "Rome"}])
+def test_withdrawn_customers_ask_for_all_dates_and_repeats_take_their_place(warehouse: Warehouse) -> None:
+    warehouse.write("customers/a.jsonl", [{"customer_id": "c1", "city": "Rome"}, {"customer_id": "c2", "city": "Oslo"}])
     warehouse.run()
-    warehouse.write("customers/b.jsonl", [{"customer_id": "c1", "city": "Rome"}, {"customer_id": "c2"}])
+    warehouse.write("customers/b.jsonl", [{"customer_id": "c1", "city": "Rome"}, {"customer_id": "c3", "city": "Bern"}])
     warehouse.run()
+    warehouse.write("customers/c.jsonl", [{"customer_id": "c3", "city": "Brno"}])
+    warehouse.run()
+    assert warehouse.counts("customers/b.jsonl") == (2, 1, 0, 1, 0, 0)
     load.withdraw(warehouse.con, "customers/a.jsonl", **warehouse.at_this_run())
-    file.unlink()
     assert warehouse.rows("select user_id, from_date, to_date from raw.recompute_requests") == [("default", None, None)]
+    assert warehouse.rows("select customer_id, city from raw.customers order by updated_at, customer_id") == [
+        ("c1", "Rome"),
+        ("c3", "Bern"),
+        ("c3", "Brno"),
+    ]
+    assert warehouse.values("select updated_at from raw.customers where customer_id = 'c1'") == [LOADED_AT + timedelta(days=1)]
+    assert warehouse.counts("customers/b.jsonl") == (2, 2, 0, 0, 0, 0)
+    assert warehouse.rows("select load_id, row_count from raw.tenant_loads order by all") == [(2, 2), (3, 1)]
+    assert warehouse.values("select count(*) from raw.duplicate_customers") == [0]
+
+
+def test_earlier_version_that_arrives_late_gives_a_repeat_its_meaning(warehouse: Warehouse) -> None:
+    """Gold, gold again, and then it becomes known that it was silver in between."""
+    for number in (1, 2):
+        warehouse.write(f"customers/{number}.csv", "customer_id,loyalty_tier\nc1,gold\n" + "\n" * number)
+        warehouse.run()
+    first, second = LOADED_AT, LOADED_AT + timedelta(days=1)
+    assert warehouse.counts("customers/2.csv") == (1, 0, 0, 1, 0, 0)
+    between = {"customer_id": "c1", "loyalty_tier": "silver", "updated_at": f"{first + timedelta(hours=9)}"}
+    warehouse.write("customers/3.jsonl", [between])
     warehouse.run()
-    assert warehouse.rows("select customer_id, city from raw.customers order by all") == [("c1", "Rome"), ("c2", None)]
+    assert warehouse.rows("select loyalty_tier, updated_at from raw.customers order by updated_at") == [
+        ("gold", first),
+        ("silver", first + timedelta(hours=9)),
+        ("gold", second),
+    ]
+    assert warehouse.counts("customers/2.csv") == (1, 1, 0, 0, 0, 0)
+    assert warehouse.values("select count(*) from raw.recompute_requests") == [0]
+
+
+def test_time_zone_that_a_late_version_brings_back_is_computed_anew(warehouse: Warehouse) -> None:
+    for number in (1, 2):
+        warehouse.write(f"organizations/{number}.csv", "user_id,timezone\nt1,Asia/Tokyo\n" + "\n" * number)
+        warehouse.run()
+    between = {"user_id": "t1", "timezone": "UTC", "updated_at": f"{LOADED_AT + timedelta(hours=9)}"}
+    warehouse.write("organizations/3.jsonl", [between])
+    warehouse.run()
+    assert warehouse.values("select timezone from raw.organizations order by updated_at") == [
+        "Asia/Tokyo",
+        "UTC",
+        "Asia/Tokyo",
+    ]
+    assert warehouse.rows("select user_id, from_date, cause from raw.recompute_requests") == [("t1", None, "load 3")]
+
+
+def test_profile_whose_content_comes_back_is_a_version(warehouse: Warehouse) -> None:
+    """The same file written anew each day: gold, silver, gold."""
+    for tier in ("gold", "silver", "gold"):
+        warehouse.write("customers/daily.csv", f"customer_id,loyalty_tier\nc1,{tier}\n")
+        warehouse.run()
+    assert warehouse.values("select loyalty_tier from raw.customers order by updated_at") == ["gold", "silver", "gold"]

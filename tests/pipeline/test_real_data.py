@@ -243,6 +243,11 @@ def test_online_retail_by_day_in_random_order_equals_one_file(online_retail: War
             warehouse.run()
 
     expected, found = online_retail.marts(), warehouse.marts()
+    # A rejected row is named by its file and place there, which differ: the rules must be the same.
+    by_rule = "select rule, count(*) from marts.rejected_events group by rule"
+    with online_retail.release() as one, warehouse.release() as many:
+        assert one.execute(by_rule).fetchall() == many.execute(by_rule).fetchall()
+    del expected["rejected_events"], found["rejected_events"]
     assert found.keys() == expected.keys()
     assert {table: len(found[table] ^ rows) for table, rows in expected.items() if found[table] != rows} == {}
     assert "tables equal a rebuild" in warehouse.run("verify")

@@ -32,7 +32,8 @@ class GateRefused(ReleaseError):  # noqa: N818 - reads as what happened
         """Name every refusal: table, rule and how many rows."""
         self.verdict = verdict
         findings = "\n".join(f"  {finding}" for finding in verdict.refusals)
-        super().__init__(f"gate 3 refused the release, the last one stands:\n{findings}")
+        advice = "correct what came in, or publish in spite of this with `warehouse run --accept-release`"
+        super().__init__(f"gate 3 refused the release, the last one stands:\n{findings}\n{advice}")
 
 
 @dataclass(frozen=True)

@@ -1469,7 +1469,8 @@ def test_withdrawn_customers_ask_for_all_dates_and_repeats_take_their_place(ware
         ("c3", "Bern"),
         ("c3", "Brno"),
     ]
-    assert warehouse.values("select updated_at from raw.customers where customer_id = 'c1'") == [LOADED_AT + timedelta(days=1)]
+    at_second_load = LOADED_AT + timedelta(days=1)
+    assert warehouse.values("select updated_at from raw.customers where customer_id = 'c1'") == [at_second_load]
     assert warehouse.counts("customers/b.jsonl") == (2, 2, 0, 0, 0, 0)
     assert warehouse.rows("select load_id, row_count from raw.tenant_loads order by all") == [(2, 2), (3, 1)]
     assert warehouse.values("select count(*) from raw.duplicate_customers") == [0]

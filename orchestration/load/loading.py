@@ -33,7 +33,7 @@ from orchestration.load.records import (
     write_tenant_loads,
 )
 from orchestration.load.rows import collect_duplicates, collect_keys, insert_events, insert_versions, quarantine
-from orchestration.load.sql import by_file, literal, scalar, transaction
+from orchestration.load.sql import by_file, scalar, transaction
 from orchestration.load.tables import create_raw_tables
 from orchestration.load.versions import correct_books, sort_out_versions
 from orchestration.load.withdrawal import live_versions, request_recomputation, withdraw_files
@@ -247,12 +247,12 @@ def _insert_versions(con: Connection, feed: Feed, load: Load, reading: Reading) 
     """)
     con.execute(f"delete from moved_versions where load_id = {load.load_id}")
     correct_books(con, feed)
-    con.execute(f"""
-        create or replace temp table touched as
-        select distinct user_id, null::date as from_date, null::date as to_date from moved_versions
-        where {literal(feed.name)} = 'organizations'
-    """)
-    request_recomputation(con, load.job, f"load {load.load_id}")
+    if feed is FEEDS["organizations"]:
+        con.execute("""
+            create or replace temp table touched as
+            select distinct user_id, null::date as from_date, null::date as to_date from moved_versions
+        """)
+        request_recomputation(con, load.job, f"load {load.load_id}")
     return Counts(reading.row_counts, rejected=rejected, missing=missing)
 
 

@@ -86,8 +86,8 @@ def collect_duplicates(con: Connection, feed: Feed, load: Load) -> None:
 def _create(con: Connection, table: str, empty: str, parts: Iterable[str]) -> None:
     """Create a temporary table with the rows of all parts; `empty` is SQL for a table of its columns without rows.
 
-    One statement, because DuckDB 2.0.0 reads a table wrongly within the transaction that created it, when the first
-    insert brought no rows and the next one more than 122,880.
+    One statement, because DuckDB 2.0.0 reads a table as empty, until it is opened anew, that one transaction created
+    without rows and then filled with more than 122,880.
     """
     con.execute(f"create or replace temp table {table} as {_of_all([f'({empty})', *parts])}")
 

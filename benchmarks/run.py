@@ -73,12 +73,12 @@ def measure(home: Path, events: int) -> dict[str, object]:
     reference = timed([sys.executable, __file__, "--reference", str(home)], home)
     shutil.rmtree(home / "reference")
     run = [str(Path(sys.executable).parent / "warehouse"), "run"]
-    full_build = timed(run, home)
+    full_build = timed(run, home) | profile(home)
     sample_data.generate(home / "raw", events=WORLD_OF_THE_DAYS, only_day=date(2026, 1, 1))
-    one_more_day = timed(run, home)
+    one_more_day = timed(run, home) | profile(home)
     sample_data.generate(home / "raw", events=WORLD_OF_THE_DAYS, only_day=date(2026, 1, 2))
     make_late(home / "raw", "2026-01-02")
-    late_day = timed(run, home)
+    late_day = timed(run, home) | profile(home)
     nothing_new = timed(run, home)
     return {
         "events": events,
@@ -144,6 +144,32 @@ def timed(command: list[str], home: Path) -> dict[str, float]:
     if process.returncode not in (0, 3):
         sys.exit(log.read_text())
     return {"seconds": round(time.monotonic() - began, 1), "peak_gib": round(peak / 2**30, 2)}
+
+
+def profile(home: Path) -> dict[str, object]:
+    """Return where the last run's seconds went, as its ledger has them: per kind of step, and its ten slowest steps.
+
+    Step `models` is the whole of dbt: what its nodes do not account for, most of it start and compilation, is `dbt itself`.
+    What no step accounts for is `elsewhere`.
+    """
+    with duckdb.connect(home / "warehouse.duckdb", read_only=True) as con:
+        steps = con.execute("""
+            select kind, step, seconds from raw.run_ledger
+            where run_id = (select arg_max(run_id, rowid) from raw.run_ledger) and seconds is not null
+            order by seconds desc, step
+        """).fetchall()
+    seconds_of = {step: seconds for _, step, seconds in steps}
+    parts = [(kind, step, seconds) for kind, step, seconds in steps if kind not in ("run", "models")]
+    by_kind = {
+        name: sum(seconds for kind, _, seconds in parts if kind == name) for name in {kind for kind, _, _ in parts}
+    }
+    dbt_nodes = sum(by_kind[kind] for kind in ("seed", "model", "test"))
+    by_kind["dbt itself"] = seconds_of["models"] - dbt_nodes
+    by_kind["elsewhere"] = seconds_of["run"] - sum(by_kind.values())
+    return {
+        "seconds_by_kind": {kind: round(seconds, 1) for kind, seconds in sorted(by_kind.items())},
+        "slowest_steps": {step: round(seconds, 1) for _, step, seconds in parts[:10]},
+    }
 
 
 def tree_memory(pid: int) -> int:

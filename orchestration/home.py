@@ -71,6 +71,11 @@ class Home:
         return self.path / "tmp" / "verify"
 
     @property
+    def parsed_project(self) -> Path:
+        """Return what dbt keeps of the project that it parsed under this home's profile: a run need not parse it again."""
+        return self.path / "tmp" / "partial_parse.msgpack"
+
+    @property
     def verified(self) -> Path:
         """Return the file that tells how the last verification went; nobody needs the working database to read it."""
         return self.path / "verified.txt"

@@ -150,8 +150,7 @@ def profile(home: Path) -> dict[str, object]:
     """Return where the last run's seconds went, as its ledger has them: per kind of step, and its ten slowest steps.
 
     Step `models` is the whole of dbt: what its nodes do not account for, most of it start and compilation, is
-    `dbt itself`.
-    What no step accounts for is `elsewhere`.
+    `dbt itself`. What no step accounts for is `elsewhere`.
     """
     with duckdb.connect(home / "warehouse.duckdb", read_only=True) as con:
         steps = con.execute("""

@@ -72,7 +72,7 @@ class Home:
 
     @property
     def parsed_project(self) -> Path:
-        """Return what dbt keeps of the project that it parsed under this home's profile: a run need not parse it again."""
+        """Return what dbt keeps of the project, parsed under this home's profile, so as not to parse it again."""
         return self.path / "tmp" / "partial_parse.msgpack"
 
     @property

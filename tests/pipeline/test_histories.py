@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from histories import (
+    BACKFILLED_BEFORE,
+    COLUMNS,
     ROUNDS,
     WITHDRAWN,
     all_files,
@@ -17,6 +19,7 @@ from histories import (
     load_files,
     play,
 )
+from real_warehouse import Warehouse
 from small_warehouse import SmallWarehouse
 
 if TYPE_CHECKING:
@@ -63,3 +66,26 @@ def test_fifty_histories_equal_a_full_refresh(tmp_path: Path, dbt_manifest: Mani
 @pytest.mark.deep
 def test_five_hundred_histories_equal_a_full_refresh(tmp_path: Path, dbt_manifest: Manifest) -> None:
     check_histories(500, tmp_path, dbt_manifest)
+
+
+@pytest.mark.deep
+def test_three_histories_run_as_users_run_them(tmp_path: Path) -> None:
+    """The same files and requests, each round by `warehouse run` in a process of its own; costs three minutes."""
+    tenants = draw_histories(53)
+    last_three = {name: tenants[name] for name in list(tenants)[50:]}
+    warehouse = Warehouse(tmp_path / "home")
+    for number in range(ROUNDS):
+        for (earlier, letter), before in WITHDRAWN.items():
+            for feed in COLUMNS if before == number else ():
+                path = f"{feed}/{earlier}{letter}.csv"
+                if (warehouse.raw / path).exists():
+                    warehouse.run("load", "withdraw", path)
+                    (warehouse.raw / path).unlink()
+        if number == BACKFILLED_BEFORE:
+            warehouse.run("backfill", "--from", "2024-10-23", "--to", "2024-10-25")
+        land(warehouse.raw, last_three, [(number, letter) for letter in "abc"])
+        warehouse.run("run", "--accept-release")
+    assert "tables equal a rebuild" in warehouse.run("verify")
+    with warehouse.release() as con:
+        published = {name for (name,) in con.execute("select user_id from marts.data_as_of").fetchall()}
+    assert published == last_three.keys()

@@ -33,8 +33,14 @@ def can_mount() -> bool:
 
 
 def command_of(function: Callable[..., object], *arguments: object) -> list[str]:
-    """Return the command that calls a function of a test module with texts."""
-    code = f"import sys, {function.__module__} as module; module.{function.__name__}(*sys.argv[1:])"
+    """Return the command that calls a function of a test module with texts.
+
+    One that hangs says where, and ends: a full disk did that once in many runs, and nobody could tell why.
+    """
+    code = (
+        f"import faulthandler; faulthandler.dump_traceback_later({SECONDS // 3}, exit=True); "
+        f"import sys, {function.__module__} as module; module.{function.__name__}(*sys.argv[1:])"
+    )
     return [sys.executable, "-c", code, *map(str, arguments)]
 
 

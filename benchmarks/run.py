@@ -6,7 +6,7 @@ Phases of the product, each a real `warehouse` command in its own process: full 
 hundredth of its events late by up to 60 days, nothing new; then the queries of benchmarks/queries.sql on what was
 published. The days are the same at every size: those of a world of 10 M events, 16,000 rows each. The yardstick is
 benchmarks/reference.sql on the same files. Both sides have the same memory (WAREHOUSE_MEMORY, else MEMORY). Results go
-to benchmarks/results.json, keyed by size.
+to benchmarks/results.json, keyed by size, each build with where its seconds went.
 """
 
 from __future__ import annotations

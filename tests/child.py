@@ -38,7 +38,7 @@ def command_of(function: Callable[..., object], *arguments: object) -> list[str]
     One that hangs says where, and ends: a full disk did that once in many runs, and nobody could tell why.
     """
     code = (
-        f"import faulthandler; faulthandler.dump_traceback_later({SECONDS // 3}, exit=True); "
+        f"import faulthandler; faulthandler.dump_traceback_later({SECONDS - 10}, exit=True); "
         f"import sys, {function.__module__} as module; module.{function.__name__}(*sys.argv[1:])"
     )
     return [sys.executable, "-c", code, *map(str, arguments)]

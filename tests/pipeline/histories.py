@@ -34,6 +34,8 @@ FIRST_EVENT = datetime(2024, 10, 20)  # noqa: DTZ001
 WITHDRAWN = {(1, "c"): 3, (0, "c"): 5}
 """Files that are withdrawn, with the round before whose load that happens."""
 BACKFILLED_BEFORE = 4
+BACKFILLED_DATES = tuple((FIRST_EVENT + timedelta(days=days)).date() for days in (3, 5))
+"""First and last date of the backfill."""
 UNPUBLISHED = {1, 3}
 """Rounds whose run ends before it has published: their loads stay pending."""
 UNBUILT = {2}
@@ -249,19 +251,22 @@ def all_files() -> list[tuple[int, str]]:
     return [(number, letter) for number in range(ROUNDS) for letter in "abc"]
 
 
+def files_withdrawn_before(number: int, raw: Path) -> list[str]:
+    """Return the paths of the files in a raw folder that are withdrawn before the load of a round."""
+    names = [f"{earlier}{letter}.csv" for (earlier, letter), before in WITHDRAWN.items() if before == number]
+    paths = [f"{feed}/{name}" for name in names for feed in COLUMNS]
+    return [path for path in paths if (raw / path).exists()]
+
+
 def load_files(warehouse: SmallWarehouse, number: int) -> None:
     """Do the load step of a round: withdrawals and requests that come before it, then the new files."""
     with warehouse.connect() as con:
         load.create_raw_tables(con)
-        for (earlier, letter), before in WITHDRAWN.items():
-            for feed in COLUMNS if before == number else ():
-                path = f"{feed}/{earlier}{letter}.csv"
-                if (warehouse.home / "raw" / path).exists():
-                    (warehouse.home / "raw" / path).unlink()
-                    load.withdraw(con, path, run_id=f"withdraw-{number}", loaded_at=loaded_at(number))
+        for path in files_withdrawn_before(number, warehouse.home / "raw"):
+            (warehouse.home / "raw" / path).unlink()
+            load.withdraw(con, path, run_id=f"withdraw-{number}", loaded_at=loaded_at(number))
         if number == BACKFILLED_BEFORE:
-            first, last = (FIRST_EVENT + timedelta(days=days) for days in (3, 5))
-            ledger.request_recompute(con, first.date(), last.date(), cause="backfill")
+            ledger.request_recompute(con, *BACKFILLED_DATES, cause="backfill")
         report = load.load_new_files(con, warehouse.home / "raw", run_id=f"round-{number}", loaded_at=loaded_at(number))
     assert not report.refused, report.refused
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from histories import (
     BACKFILLED_BEFORE,
-    COLUMNS,
+    BACKFILLED_DATES,
     ROUNDS,
     WITHDRAWN,
     all_files,
@@ -15,6 +15,7 @@ from histories import (
     differs_from_full_refresh,
     draw_histories,
     explained,
+    files_withdrawn_before,
     land,
     load_files,
     play,
@@ -75,14 +76,12 @@ def test_three_histories_run_as_users_run_them(tmp_path: Path) -> None:
     last_three = {name: tenants[name] for name in list(tenants)[50:]}
     warehouse = Warehouse(tmp_path / "home")
     for number in range(ROUNDS):
-        for (earlier, letter), before in WITHDRAWN.items():
-            for feed in COLUMNS if before == number else ():
-                path = f"{feed}/{earlier}{letter}.csv"
-                if (warehouse.raw / path).exists():
-                    warehouse.run("load", "withdraw", path)
-                    (warehouse.raw / path).unlink()
+        for path in files_withdrawn_before(number, warehouse.raw):
+            warehouse.run("load", "withdraw", path)
+            (warehouse.raw / path).unlink()
         if number == BACKFILLED_BEFORE:
-            warehouse.run("backfill", "--from", "2024-10-23", "--to", "2024-10-25")
+            first, last = map(str, BACKFILLED_DATES)
+            warehouse.run("backfill", "--from", first, "--to", last)
         land(warehouse.raw, last_three, [(number, letter) for letter in "abc"])
         warehouse.run("run", "--accept-release")
     assert "tables equal a rebuild" in warehouse.run("verify")

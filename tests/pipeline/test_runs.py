@@ -129,7 +129,9 @@ def test_incidents_leave_the_same_rows_as_an_undisturbed_run(undisturbed: Wareho
 
     context = multiprocessing.get_context("spawn")
     stop, report = context.Event(), context.Queue()
-    reader = context.Process(target=watch, args=(warehouse.home / "published" / "analytics.duckdb", stop, report))
+    published = warehouse.home / "published" / "analytics.duckdb"
+    # A daemon: it ends with this process, also when the run fails before it is told to stop.
+    reader = context.Process(target=watch, args=(published, stop, report), daemon=True)
     reader.start()
     warehouse.run()
     stop.set()
@@ -170,6 +172,7 @@ def test_past_days_rollback_and_backfill(undisturbed: Warehouse, tmp_path: Path)
         past = con.execute("select * from marts.customer_behavior_summary order by all").fetchall()
 
     warehouse.run("run", "--as-of", "2024-06-15", "--accept-release")
+    assert "Unable to do partial parsing" not in (warehouse.home / "dbt.log").read_text()
     assert warehouse.rows(as_of) == [("2024-06-15",)]
     assert warehouse.rows("select * from marts.customer_behavior_summary order by all") == past
     assert warehouse.rows("select max(date)::varchar from marts.behavioral_analytics") == [("2024-06-15",)]
@@ -182,6 +185,8 @@ def test_past_days_rollback_and_backfill(undisturbed: Warehouse, tmp_path: Path)
         copied = con.execute("select count(*) from marts.customer_behavior_events").fetchall()
     assert copied == warehouse.rows("select count(*) from marts.customer_behavior_events")
 
+    # What dbt cannot read of the parsed project it does without.
+    (warehouse.home / "tmp" / "partial_parse.msgpack").write_bytes(b"damaged")
     output = warehouse.run("backfill", "--from", "2024-03-01", "--to", "2024-03-31")
     assert "touched dates only" in output
     assert {table: rows == undisturbed.marts()[table] for table, rows in warehouse.marts().items()} == dict.fromkeys(

@@ -73,6 +73,7 @@ def dbt_models(
         shutil.rmtree(leftover, ignore_errors=True)
     target = home.path / "tmp" / f"dbt-{context.run_id}"
     # The project's own was written by `dbt parse`, under another profile: dbt would parse all anew, five seconds a run.
+    # A run that is killed takes it along, and costs the next one these seconds.
     _move_if_there(home.parsed_project, target / home.parsed_project.name)
     invocation = dbt.cli(
         wishes.parameters.dbt_arguments(full_refresh=refresh is not None),

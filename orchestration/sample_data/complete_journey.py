@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 COMPLETE_JOURNEY = "complete_journey"
 
+# The package's brand says National or Private only: nobody is loyal to National. Private labels are one brand, the
+# chain's own; of the others the manufacturer stands for the brand.
 # A dollar figure is a float in the package; cents are exact. `sales_value` is what the store
 # received, `discount` everything that was taken off, whoever paid for it (store or manufacturer).
 _JOURNEY_PURCHASES = """
@@ -34,7 +36,8 @@ select
         'manufacturer_coupon', cast(round(coupon_disc, 2) as decimal(18, 2)),
         'store_id', cast(transactions.store_id as varchar),
         'department', products.department,
-        'brand', products.brand
+        'brand', if(products.brand = 'Private', 'Private label', 'Manufacturer ' || products.manufacturer_id),
+        'brand_type', products.brand
     )) as varchar) as event_properties,
     cast(transactions.transaction_timestamp as timestamp) as created_at
 from transactions

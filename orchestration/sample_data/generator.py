@@ -69,7 +69,7 @@ def generate(  # noqa: PLR0913 - every keyword is a dimension of the world
     `truth_dir` (never below `raw_dir`) receives what an analysis should find out:
     `customers/` (persona, habits, when churned), `bad_rows/`, `duplicates/`, `late_events/`.
 
-    Customers number about `events` / 44. Two tenants are
+    Customers number about `events` / 49. Two tenants are
     written at a time, each in at most 1.5 GB: larger worlds spill to disk.
     """
     if events < 1 or days < 1:

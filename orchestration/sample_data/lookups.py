@@ -119,7 +119,7 @@ def _city_rows(tenant: Tenant) -> list[dict[str, Any]]:
 
 
 def _product_rows(tenant: Tenant) -> list[dict[str, Any]]:
-    """Fifteen products per category, each also as the first of a basket of three neighbours."""
+    """Fifteen products per category, each also as the first of a basket of three of its category and brand."""
     catalogue = [
         {
             "product_id": f"{tenant.prefix}-p{15 * category_number + item:03d}",
@@ -135,7 +135,8 @@ def _product_rows(tenant: Tenant) -> list[dict[str, Any]]:
     ]
     rows = []
     for number, product in enumerate(catalogue):
-        basket = [catalogue[(number + step) % len(catalogue)] for step in range(3)]
+        first_of_category = number - number % 15
+        basket = [catalogue[first_of_category + (number + step) % 15] for step in (0, 5, 10)]
         full, sale = _basket_lines(basket, 0), _basket_lines(basket, 20)
         rows.append(
             {
@@ -159,6 +160,7 @@ def _basket_lines(products: Sequence[Mapping[str, Any]], discount_percent: int) 
             "product_id": product["product_id"],
             "product_name": product["product_name"],
             "product_category": product["product_category"],
+            "brand": product["brand"],
             "quantity": 1,
             "value": charged / 100,
             "discount": (product["price_cents"] - charged) / 100,

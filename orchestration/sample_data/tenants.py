@@ -47,6 +47,7 @@ class Tenant:
     event_share: float
     events_per_active_day: float
     median_visits_per_day: float
+    buying_visits_per_day: float
     lifetime_scale_days: float
     lifetime_shape: float
     weekday_factors: tuple[float, float, float, float, float, float, float]
@@ -75,8 +76,9 @@ NORTHWIND_SHOP = Tenant(
     gross_margin_rate=0.38,
     website="https://www.northwind.example",
     event_share=0.5,
-    events_per_active_day=0.154,
+    events_per_active_day=0.171,
     median_visits_per_day=0.018,
+    buying_visits_per_day=0.03,
     lifetime_scale_days=150,
     lifetime_shape=0.9,
     weekday_factors=(0.9, 0.85, 0.9, 0.95, 1.1, 1.2, 1.1),
@@ -120,8 +122,9 @@ HARBOR_BANK = Tenant(
     gross_margin_rate=0.55,
     website="https://online.harborbank.example",
     event_share=0.25,
-    events_per_active_day=0.207,
+    events_per_active_day=0.232,
     median_visits_per_day=0.015,
+    buying_visits_per_day=0.085,
     lifetime_scale_days=420,
     lifetime_shape=1.0,
     weekday_factors=(1.15, 1.1, 1.1, 1.1, 1.2, 0.75, 0.6),
@@ -161,8 +164,9 @@ KIWI_MOBILE = Tenant(
     gross_margin_rate=0.6,
     website="https://my.kiwimobile.example",
     event_share=0.25,
-    events_per_active_day=0.203,
+    events_per_active_day=0.25,
     median_visits_per_day=0.01,
+    buying_visits_per_day=0.045,
     lifetime_scale_days=360,
     lifetime_shape=1.1,
     weekday_factors=(1.05, 1.0, 1.0, 1.05, 1.1, 0.95, 0.85),

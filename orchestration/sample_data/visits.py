@@ -57,8 +57,8 @@ SCRIPTS: Mapping[str, tuple[Script, ...]] = {
         *_ANYWHERE,
         *_LETTERS,
         Script("visit", "browse", 12, "page_view"),
-        Script("visit", "browse", 16, "page_view product_view:1 product_view:2"),
-        Script("visit", "browse", 8, "page_view product_view:2 product_view:3 page_view"),
+        Script("visit", "compare", 16, "page_view product_view:1 product_view:2"),
+        Script("visit", "compare", 8, "page_view product_view:2 product_view:3 page_view"),
         Script("visit", "browse", 4, "page_view product_view wishlist"),
         Script("visit", "browse", 7, "page_view product_view add_to_cart"),
         Script("visit", "browse", 3, "product_view add_to_cart checkout"),
@@ -138,21 +138,22 @@ MOODS: Mapping[str, Mapping[str, float]] = {
     "frequent_buyer": {"buy": 2.5},
     "bargain_hunter": {"buy": 1.2, "respond": 1.5},
     "brand_loyal": {"buy": 1.5, "fond": 4},
-    "window_shopper": {"buy": 0, "care": 0},
+    "window_shopper": {"buy": 0, "care": 0, "compare": 3},
     "seasonal_on": {"buy": 4},
-    "seasonal_off": {"buy": 0, "care": 0},
+    "seasonal_off": {"buy": 0, "care": 0, "compare": 0.3},
+    "looking": {"buy": 0, "care": 0, "compare": 0.3},
     "leaving": {"buy": 0.5, "care": 4, "respond": 0.3, "fond": 0.1},
     "gone": {"respond": 0, "buy": 0},
 }
 
 # Personas per hundred customers; `regular` is none of the five named behaviours.
 PERSONAS: Mapping[str, int] = {
-    "regular": 48,
+    "regular": 45,
     "frequent_buyer": 10,
     "bargain_hunter": 15,
     "brand_loyal": 10,
     "window_shopper": 12,
-    "seasonal_buyer": 5,
+    "seasonal_buyer": 8,
 }
 KIND_NUMBERS = {"visit": 1, "usage": 2, "message": 3, "bill": 4, "plan": 5}
 

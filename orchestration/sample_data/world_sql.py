@@ -81,7 +81,8 @@ select
     cast(joined_day + case
         when is_silent and not is_guest then -1
         else least(36500, floor(
-            lifetime_scale_days * ((1 - life_draw) ** (-1 / lifetime_shape) - 1)
+            -- who buys for the season comes back for it
+            lifetime_scale_days * if(persona = 'seasonal_buyer', 10, 1) * ((1 - life_draw) ** (-1 / lifetime_shape) - 1)
         ))
     end as bigint) as dropped_day,
     persona,
@@ -90,9 +91,15 @@ select
     daypart,
     week_habit,
     dietary_preference,
-    median_visits_per_day * exp(0.9 * rate_normal)
-        * if(persona = 'frequent_buyer', 2.5, 1) as visits_per_day,
-    case persona when 'bargain_hunter' then 85 else 12 end as discount_percent_of_lines,
+    median_visits_per_day * exp(0.9 * rate_normal) as drawn_visits_per_day,
+    case persona
+        when 'frequent_buyer' then greatest(0.08, 2.5 * drawn_visits_per_day)
+        when 'seasonal_buyer' then least(0.06, greatest(0.05, drawn_visits_per_day))
+        else drawn_visits_per_day
+    end as visits_per_day,
+    -- Who comes often without being a frequent buyer mostly looks.
+    if(persona = 'frequent_buyer', 1, least(1, buying_visits_per_day / visits_per_day)) as buying_share,
+    case persona when 'bargain_hunter' then 85 else 3 end as discount_percent_of_lines,
     if(dietary_preference is null, pick(trait_bits, 0, category_count), 0) as favourite_category,
     pick(trait_bits, 8, 5) as favourite_brand,
     -- positions in DEVICES: half of the devices are telephones
@@ -133,7 +140,7 @@ with customer_days as not materialized (
 
 habits as (
     select
-        customer_number, persona, dropped_day, kind, day_number, month_number,
+        customer_number, persona, buying_share, dropped_day, kind, day_number, month_number,
         draw(customer_hash, kind_number * 1000000 + day_number) as visit_hash
     from customer_days, kinds
     where (kind = 'visit' or (kind = 'usage' and day_number > joined_day))
@@ -145,6 +152,7 @@ habits as (
                     when 'weekday' then if(is_weekend, 0.3, 1.28)
                     else 1
                 end
+                * if(persona = 'seasonal_buyer' and month_number < 11, 0.3, 1)
                 * if(day_number > dropped_day - 45, 0.6, 1))
             or (kind = 'visit' and day_number = joined_day)
         )
@@ -152,7 +160,7 @@ habits as (
 
 messages as (
     select
-        customer_number, persona, dropped_day, kind, day_number, month_number,
+        customer_number, persona, buying_share, dropped_day, kind, day_number, month_number,
         draw(customer_hash, kind_number * 1000000 + day_number) as visit_hash
     from customer_days, kinds, tenant
     where kind = 'message'
@@ -166,7 +174,7 @@ messages as (
 
 bills as (
     select
-        customer_number, persona, dropped_day, kind, day_number, month_number,
+        customer_number, persona, buying_share, dropped_day, kind, day_number, month_number,
         draw(customer_hash, kind_number * 1000000 + day_number) as visit_hash
     from customer_days, kinds
     where kind = 'bill'
@@ -177,7 +185,7 @@ bills as (
 
 plans as (
     select
-        customer_number, persona, dropped_day, kind, day_number, month_number,
+        customer_number, persona, buying_share, dropped_day, kind, day_number, month_number,
         draw(customer_hash, kind_number * 1000000 + day_number) as visit_hash
     from customer_days, kinds
     where kind = 'plan'
@@ -194,6 +202,7 @@ visits_in_moods as (
             when persona = 'window_shopper' then persona
             when persona = 'seasonal_buyer' then
                 if(month_number >= 11, 'seasonal_on', 'seasonal_off')
+            when uniform(draw(visit_bits, 3)) > buying_share then 'looking'
             when day_number > dropped_day - 45 then 'leaving'
             else persona
         end as mood
@@ -204,7 +213,7 @@ visits_in_moods as (
 
 scripted as (
     select
-        visits_in_moods.* exclude (visit_hash, persona, dropped_day, month_number),
+        visits_in_moods.* exclude (visit_hash, persona, buying_share, dropped_day, month_number),
         script_slots.script_id,
         scripts.entry,
         scripts.longest_delay_days,
@@ -280,7 +289,7 @@ chosen as (
         -- the smaller of two draws: the first products of a category are the popular ones
         least(pick(line_bits, 16, 15), pick(line_bits, 24, 15)) as drawn_item,
         if(
-            persona = 'brand_loyal' and pick(line_bits, 32, 10) < 9,
+            persona = 'brand_loyal' and pick(line_bits, 32, 20) < 19,
             drawn_item - drawn_item % 5 + favourite_brand,
             drawn_item
         ) as item_number,

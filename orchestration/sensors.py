@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from orchestration.home import Home, warehouse_home
+from orchestration.load.feeds import FEEDS
 from orchestration.load.files import find_files
 from orchestration.schedules import daily_job
 
@@ -21,8 +22,11 @@ SETTLED_SECONDS = 30
 
 
 def fingerprint(raw: Path, now: float) -> str | None:
-    """Return a hash of the raw files (path, size, time), or None while one of them is too young to be whole."""
-    files, _ = find_files(raw)
+    """Return a hash of the raw files (path, size, time), or None while one of them is too young to be whole.
+
+    Records of exports and look-alikes start no run: the next one takes them along.
+    """
+    files = [file for file in find_files(raw)[0] if not FEEDS[file.feed].is_audit]
     moment = datetime.fromtimestamp(now, UTC).replace(tzinfo=None)
     # A time that lies ahead was not written by this clock: it was set back since, and the file must not wait for it.
     if any(abs((moment - file.modified_at).total_seconds()) < SETTLED_SECONDS for file in files):

@@ -1,6 +1,9 @@
+-- Assignments speak of customers whom other feeds bring: a slip in their tenant's name makes no tenant, and they
+-- move no clock.
 with tenant_loads as (
 
     select * from {{ source('raw', 'tenant_loads') }}
+    where feed <> 'segment_assignments'
 
 ),
 

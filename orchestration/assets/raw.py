@@ -8,13 +8,13 @@ import dagster as dg
 from orchestration import ledger, load
 from orchestration.console import say
 from orchestration.home import known_event_types
+from orchestration.load.feeds import FEEDS
 from orchestration.memory import MemorySampler
 from orchestration.parameters import reason_to_build
 from orchestration.quality.checks import load_checks
 from orchestration.resources import WarehouseResource, Wishes
 from orchestration.state import waiting
 
-FEEDS = ("events", "customers", "organizations")
 LEDGERS = ("load_ledger", "rejected_rows", "tenant_loads", "recompute_requests")
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 Kind = Literal["text", "time", "date", "number", "money", "flag", "object", "list", "word", "key"]
 """A `key` is text without white space around it; where nothing else is left, it is empty."""
 ORG_TYPES = ("banking", "telecom", "ecommerce")
+ACTIONS = ("add", "remove")
 MAX_EVENT_VALUE = 1e9
 """Currency units; a larger single event is taken for a fault of the source."""
 
@@ -58,6 +59,16 @@ class Feed:
     rules: tuple[Rule, ...]
     extras: str = ""
     key: tuple[str, ...] = ()
+    rules_of_seeds: tuple[Callable[[], Rule], ...] = ()
+    """Rules that hang on seeds, which may change while the process lives: asked for at each load."""
+    is_audit: bool = False
+    """Whether rows tell what was done with a release, not what tenants and customers did: nothing is computed anew for
+    them, and they bring no tenant into being."""
+
+    @property
+    def all_rules(self) -> tuple[Rule, ...]:
+        """Return the rules as they stand now, in the order in which they are looked at."""
+        return (*self.rules, *(rule() for rule in self.rules_of_seeds))
 
     @property
     def table(self) -> str:
@@ -81,8 +92,8 @@ class Feed:
         return tuple(c.name for c in self.columns if c.name not in outside)
 
 
-def _missing(column: str) -> Rule:
-    return Rule(f"missing_{column}", f"{column} is empty", f"{column} is null")
+def _missing(column: str, source: str = "") -> Rule:
+    return Rule(f"missing_{source or column}", f"{source or column} is empty", f"{column} is null")
 
 
 def _unreadable(column: str, kind: Kind) -> Rule:
@@ -110,12 +121,44 @@ def _unreadables(columns: Iterable[Column]) -> tuple[Rule, ...]:
     return tuple(_unreadable(c.name, c.kind) for c in columns if c.kind not in {"text", "key", "word", "money"})
 
 
+_SEEDS = Path(__file__).parents[2] / "seeds"
+
+
 @cache
 def known_properties() -> frozenset[str]:
     """Return the event properties that the seed event_properties describes."""
-    seed = Path(__file__).parents[2] / "seeds" / "events" / "event_properties.csv"
+    seed = _SEEDS / "events" / "event_properties.csv"
     with seed.open(encoding="utf-8", newline="") as file:
         return frozenset(row["property"] for row in csv.DictReader(file))
+
+
+def manual_segments() -> frozenset[tuple[str, str]]:
+    """Return tenant (`*`: every one) and key of the manual segments of the seed segments, retired ones too."""
+    seed = _SEEDS / "segments" / "segments.csv"
+    if not seed.exists():
+        return frozenset()
+    with seed.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["is_automatic"].lower() == "false"]
+    return frozenset((row["user_id"], row["segment_key"]) for row in rows)
+
+
+def _no_manual_segment() -> Rule:
+    """Return the rule that people assign customers to manual segments of their own tenant only."""
+    segments = sorted(manual_segments())
+    names = ", ".join(key if user_id == "*" else f"{key} (tenant {user_id})" for user_id, key in segments)
+    keys = {tenant: [key for user_id, key in segments if user_id == tenant] for tenant, _ in segments}
+    found = " or ".join(
+        f"(segment_key in {_words(of_tenant)}" + ("" if tenant == "*" else f" and user_id in {_words([tenant])}") + ")"
+        for tenant, of_tenant in keys.items()
+    )
+    detail = f"segment is no manual segment of the tenant: {names or 'there is none'}"
+    return Rule("not_a_manual_segment", detail, f"not ({found or 'false'})")
+
+
+def _words(words: Iterable[str]) -> str:
+    """Write words as an SQL list."""
+    quoted = ("'" + word.replace("'", "''") + "'" for word in words)
+    return f"({', '.join(quoted)})"
 
 
 _TENANT = Column("user_id", "key", default="'default'")
@@ -228,4 +271,109 @@ ORGANIZATIONS = Feed(
         *_unreadables(_ORGANIZATION_COLUMNS),
     ),
 )
-FEEDS = {feed.name: feed for feed in (EVENTS, CUSTOMERS, ORGANIZATIONS)}
+
+SEGMENT_ASSIGNMENTS = Feed(
+    name="segment_assignments",
+    columns=(
+        _TENANT,
+        Column("segment_key", "key", source="segment"),
+        Column("customer_id", "key"),
+        Column("action", "word"),
+        Column("actor"),
+        Column("reason"),
+        # When somebody decided it, which makes it the version's time.
+        Column("updated_at", "time", source="at", default="{loaded_at}"),
+    ),
+    required=("segment", "customer_id", "action"),
+    key=("user_id", "segment_key", "customer_id"),
+    rules=(
+        _missing("segment_key", "segment"),
+        _missing("customer_id"),
+        _missing("action"),
+        Rule("unknown_action", f"action is none of {', '.join(ACTIONS)}", f"action not in {ACTIONS}"),
+        Rule(
+            "unreadable_timestamp",
+            "at is not a readable time from 1900 on",
+            "source_updated_at is not null and not coalesce(updated_at >= timestamp '1900-01-01', false)",
+        ),
+        Rule("future_timestamp", "at is later than the load plus one day", "updated_at > {latest}"),
+    ),
+    rules_of_seeds=(_no_manual_segment,),
+)
+# What actions on segments record (orchestration/segments): written by the warehouse itself. The time of the act makes
+# the version; a date may be ahead of the load's UTC date by a time zone.
+_ACT = (
+    Column("user_id", "key"),
+    Column("segment_key", "key"),
+    Column("segment_id", "key"),
+    Column("release_id", "key"),
+    Column("as_of_date", "date"),
+    Column("actor"),
+)
+_NO_DATE = Rule(
+    "unreadable_date", "as_of_date is not a readable date", "source_as_of_date is not null and as_of_date is null"
+)
+
+_EXPORT_COLUMNS = (
+    Column("export_id", "key"),
+    *_ACT,
+    Column("segment_name"),
+    *map(Column, ("format", "channel", "recommended_action", "file_name", "sha256")),
+    Column("member_count", "number"),
+    Column("exported_count", "number"),
+    Column("without_consent_count", "number"),
+    Column("without_contact_count", "number"),
+    Column("is_hashed", "flag"),
+    Column("is_all", "flag"),
+    Column("updated_at", "time", source="exported_at", default="{loaded_at}"),
+)
+
+SEGMENT_EXPORTS = Feed(
+    name="segment_exports",
+    columns=_EXPORT_COLUMNS,
+    required=("user_id", "export_id", "segment_key"),
+    key=("user_id", "export_id"),
+    rules=(
+        *map(_missing, ("user_id", "export_id", "segment_key")),
+        _NO_DATE,
+        *_unreadables(c for c in _EXPORT_COLUMNS if c.kind != "date"),
+    ),
+    is_audit=True,
+)
+
+_LOOKALIKE_COLUMNS = (
+    Column("lookalike_id", "key"),
+    *_ACT,
+    Column("customer_id", "key"),
+    Column("rank", "number"),
+    Column("similarity_score", "number"),
+    Column("auc", "number"),
+    Column("member_count", "number"),
+    Column("non_member_count", "number"),
+    Column("updated_at", "time", source="chosen_at", default="{loaded_at}"),
+)
+
+SEGMENT_LOOKALIKES = Feed(
+    name="segment_lookalikes",
+    columns=_LOOKALIKE_COLUMNS,
+    required=("user_id", "lookalike_id", "segment_key", "customer_id"),
+    key=("user_id", "lookalike_id", "customer_id"),
+    rules=(
+        *map(_missing, ("user_id", "lookalike_id", "segment_key", "customer_id")),
+        _NO_DATE,
+        *_unreadables(c for c in _LOOKALIKE_COLUMNS if c.kind != "date"),
+    ),
+    is_audit=True,
+)
+FEEDS = {
+    feed.name: feed
+    for feed in (
+        EVENTS,
+        CUSTOMERS,
+        ORGANIZATIONS,
+        SEGMENT_ASSIGNMENTS,
+        SEGMENT_EXPORTS,
+        SEGMENT_LOOKALIKES,
+    )
+}
+"""Every feed by name, in the order in which they are loaded."""

@@ -55,7 +55,8 @@ def _facts(con: Connection, feed: Feed, load: Load, counts: Counts, refused: dic
         feed=feed.name,
         files=(*readable, *unreadable),
         kept_count=sum(counts.kept.values()),
-        former_kept_counts=tuple(kept for _, _, kept in former),
+        # An act has no usual size.
+        former_kept_counts=() if feed.is_audit else tuple(kept for _, _, kept in former),
     )
     if feed.is_dimension or not load.files:
         return facts

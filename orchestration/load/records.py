@@ -223,7 +223,9 @@ def write_ledger(con: Connection, rows: Sequence[LedgerRow]) -> None:
 
 
 def write_tenant_loads(con: Connection, feed: Feed, load_id: int, loaded_at: datetime) -> None:
-    """Write anew which tenants a load brought rows of."""
+    """Write anew which tenants a load brought rows of; an audit feed's rows make no tenant and change none."""
+    if feed.is_audit:
+        return
     con.execute(f"delete from raw.tenant_loads where load_id = {load_id}")
     con.execute(f"""
         insert into raw.tenant_loads by name

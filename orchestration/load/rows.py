@@ -171,7 +171,7 @@ def quarantine(con: Connection, feed: Feed, load: Load, reading: Reading, valid:
     sources = [part for source in load.sources if (part := without_files(source, complete)).files]
     ids = ", ".join(str(file.file_id) for file in load.files)
     broken_lines = f"""
-        select file_id, record_number, {len(feed.rules)} as rule, raw_text
+        select file_id, record_number, {len(feed.all_rules)} as rule, raw_text
         from broken_lines where file_id in ({ids})
     """
     _create(con, "load_rejects", _REJECTS, [*(_rejects_sql(feed, source, load) for source in sources), broken_lines])
@@ -196,7 +196,7 @@ def _rejects_sql(feed: Feed, source: Source, load: Load) -> str:
 
 
 def _write_rejects(con: Connection, feed: Feed, load: Load) -> None:
-    rules = (*feed.rules, _UNREADABLE_LINE)
+    rules = (*feed.all_rules, _UNREADABLE_LINE)
     con.execute(
         f"""
         insert into raw.rejected_rows by name
@@ -300,7 +300,7 @@ def _extra_value(name: str, sql_type: str) -> str:
 def _conditions(feed: Feed, loaded_at: datetime) -> list[str]:
     latest = literal(loaded_at + FUTURE_TOLERANCE)
     today = f"{literal(loaded_at)}::date"
-    return [rule.condition.replace("{latest}", latest).replace("{today}", today) for rule in feed.rules]
+    return [rule.condition.replace("{latest}", latest).replace("{today}", today) for rule in feed.all_rules]
 
 
 def _key_sql(feed: Feed) -> tuple[str, str]:

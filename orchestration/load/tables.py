@@ -29,6 +29,19 @@ _ORGANIZATION = f"""row_id uuid, user_id varchar, name varchar, org_type varchar
         timezone varchar, currency varchar, latitude double, longitude double,
         gross_margin_rate double, updated_at timestamp, {_ORIGIN}"""
 
+_ASSIGNMENT = f"""row_id uuid, user_id varchar, segment_key varchar, customer_id varchar,
+        action varchar, actor varchar, reason varchar, updated_at timestamp, {_ORIGIN}"""
+
+_SEGMENT_EXPORT = f"""row_id uuid, export_id varchar, user_id varchar, segment_key varchar, segment_id varchar,
+        release_id varchar, as_of_date date, actor varchar, segment_name varchar, format varchar, channel varchar,
+        recommended_action varchar, file_name varchar, sha256 varchar, member_count double, exported_count double,
+        without_consent_count double, without_contact_count double, is_hashed boolean, is_all boolean,
+        updated_at timestamp, {_ORIGIN}"""
+
+_SEGMENT_LOOKALIKE = f"""row_id uuid, lookalike_id varchar, user_id varchar, segment_key varchar, segment_id varchar,
+        release_id varchar, as_of_date date, actor varchar, customer_id varchar, rank double, similarity_score double,
+        auc double, member_count double, non_member_count double, updated_at timestamp, {_ORIGIN}"""
+
 TABLES = {
     "raw.events": _EVENT,
     "raw.duplicate_events": f"{_EVENT}, is_conflict boolean",
@@ -36,6 +49,8 @@ TABLES = {
     "raw.duplicate_customers": _CUSTOMER,
     "raw.organizations": _ORGANIZATION,
     "raw.duplicate_organizations": _ORGANIZATION,
+    "raw.segment_assignments": _ASSIGNMENT,
+    "raw.duplicate_segment_assignments": _ASSIGNMENT,
     "raw.load_ledger": """file_id integer, load_id integer, feed varchar, path varchar,
         size_bytes bigint, modified_at timestamp, sha256 varchar, row_count bigint,
         kept_count bigint, rejected_count bigint, duplicate_count bigint, conflict_count bigint,
@@ -55,8 +70,13 @@ TABLES = {
     "raw.releases": """release_id varchar, run_id varchar, published_at timestamp,
         as_of_date date, code_checksum varchar, is_accepted_by_hand boolean, message varchar""",
     "raw.restatements": """release_id varchar, previous_release_id varchar, user_id varchar,
-        figure varchar, cause varchar, load_id integer, old_value double, new_value double,
+        segment_key varchar, figure varchar, cause varchar, load_id integer, old_value double, new_value double,
         date date, restated_at timestamp""",
+    "raw.segment_evaluations": "user_id varchar, evaluation_date date, definitions_hash varchar",
+    "raw.segment_exports": _SEGMENT_EXPORT,
+    "raw.duplicate_segment_exports": _SEGMENT_EXPORT,
+    "raw.segment_lookalikes": _SEGMENT_LOOKALIKE,
+    "raw.duplicate_segment_lookalikes": _SEGMENT_LOOKALIKE,
 }
 
 

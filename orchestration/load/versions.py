@@ -1,4 +1,4 @@
-"""Versions of customers and organizations: rows that say nothing new about their key are set aside, whole.
+"""Versions of customers, organizations and assignments: rows that say nothing new about their key are set aside, whole.
 
 They stand in `raw.duplicate_<feed>`, because what is new depends on the other versions: where one arrives late or is
 withdrawn, a row that repeated it may be the version that counts.
@@ -40,7 +40,8 @@ def sort_out_versions(con: Connection, feed: Feed, keys: str, loaded_at: datetim
         ), versions as (
             select {key}, updated_at, load_id, file_id, record_number, was_repeated, {content} as content,
                 updated_at = coalesce(files.loaded_at, {literal(loaded_at)}) as is_undated
-            from stored left join raw.load_ledger as files using (file_id, load_id)
+            from stored
+            left join (select file_id, load_id, loaded_at from raw.load_ledger) as files using (file_id, load_id)
         ), numbered as (
             select *, row_number() over (partition by {key}, content, updated_at order by {_ORDER}) as copy
             from versions

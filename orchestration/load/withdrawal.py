@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestration.load.duplicates import differs
+from orchestration.load.feeds import SEGMENT_ASSIGNMENTS
 from orchestration.load.records import LIVE, write_tenant_loads
 from orchestration.load.versions import correct_books, sort_out_versions
 
@@ -54,21 +55,24 @@ def withdraw_files(con: Connection, feed: Feed, file_ids: Sequence[int], job: Jo
 
 
 def _withdraw_versions(con: Connection, feed: Feed, ids: str, job: Job, cause: str) -> None:
-    """Take versions out; what repeated them takes their place."""
+    """Take versions out; what repeated them takes their place. For an audit feed nothing is computed anew."""
     key = ", ".join(feed.key)
     con.execute(f"""
         create or replace temp table withdrawn_keys as
         select distinct {key} from {feed.table} where file_id in ({ids})
     """)
-    con.execute("""
+    # Assignments say nothing about events: a range without days is a reason to build, and no date is computed anew.
+    dates = "date '1970-01-01', date '1969-12-31'" if feed is SEGMENT_ASSIGNMENTS else "null::date, null::date"
+    con.execute(f"""
         create or replace temp table touched as
-        select distinct user_id, null::date as from_date, null::date as to_date from withdrawn_keys
+        select distinct user_id, dates.* from withdrawn_keys, (values ({dates})) as dates (from_date, to_date)
     """)
     for table in (feed.table, feed.duplicates):
         con.execute(f"delete from {table} where file_id in ({ids})")
     sort_out_versions(con, feed, f"select {key} from withdrawn_keys", job.loaded_at)
     correct_books(con, feed)
-    request_recomputation(con, job, cause)
+    if not feed.is_audit:
+        request_recomputation(con, job, cause)
 
 
 def _withdraw_events(con: Connection, ids: str, job: Job, cause: str) -> None:

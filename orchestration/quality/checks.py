@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from orchestration.load.feeds import FEEDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from orchestration.load import LoadReport
     from orchestration.quality.suites import Outcome
     from orchestration.release import ReleaseReport
-
-FEEDS = ("events", "customers", "organizations")
 
 
 def load_checks(report: LoadReport) -> Iterator[dg.AssetCheckResult]:

@@ -18,7 +18,7 @@ import pytest
 
 from orchestration import load
 from orchestration.failures import in_words
-from orchestration.load import files, loading, reading
+from orchestration.load import feeds, files, loading, reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -652,6 +652,135 @@ def test_customers_that_left_a_file_are_counted_once(warehouse: Warehouse) -> No
 def test_columns_that_have_no_place_are_named(warehouse: Warehouse) -> None:
     warehouse.write("organizations/a.csv", "user_id,color\nt1,red\n")
     assert warehouse.run().warnings == ("organizations: columns without a place were not kept: color",)
+
+
+# ── Assignments to manual segments ────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def manual_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let there be the manual segments `vip` and `press` of every tenant, and `staff` of tenant bank."""
+    monkeypatch.setattr(feeds, "manual_segments", lambda: frozenset({("*", "vip"), ("*", "press"), ("bank", "staff")}))
+
+
+def assignment(**values: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Return a valid record of segment_assignments with some values set."""
+    return {"segment": "vip", "customer_id": "c1", "action": "add", "at": "2026-11-01T10:00:00"} | values
+
+
+@pytest.mark.usefixtures("manual_segments")
+def test_assignment_row_is_typed(warehouse: Warehouse) -> None:
+    warehouse.write(
+        "segment_assignments/a.csv",
+        "user_id,segment,customer_id,action,at,actor,reason\n"
+        "bank, staff,c1, ADD ,2026-11-01T10:00:00+01:00,ann,works here\n"
+        ",press,c2,remove,,,\n",
+    )
+    assert warehouse.run().warnings == ()
+    columns = "user_id, segment_key, customer_id, action, actor, reason, updated_at"
+    assert warehouse.rows(f"select {columns} from raw.segment_assignments order by all") == [
+        ("bank", "staff", "c1", "add", "ann", "works here", datetime(2026, 11, 1, 9)),  # noqa: DTZ001
+        ("default", "press", "c2", "remove", None, None, LOADED_AT),
+    ]
+
+
+BAD_ASSIGNMENTS = [
+    ("missing_segment", {"segment": " "}),
+    ("missing_customer_id", {"customer_id": None}),
+    ("missing_action", {"action": ""}),
+    ("unknown_action", {"action": "promote"}),
+    ("unreadable_timestamp", {"at": "soon"}),
+    ("unreadable_timestamp", {"at": "1899-12-31T23:59:59"}),
+    ("unreadable_timestamp", {"at": "infinity"}),
+    ("future_timestamp", {"at": "2026-11-21T06:00:01"}),
+    ("not_a_manual_segment", {"segment": "champions"}),
+    ("not_a_manual_segment", {"segment": "x') or true --"}),
+    ("not_a_manual_segment", {"segment": "staff"}),
+    ("not_a_manual_segment", {"segment": "staff", "user_id": "shop"}),
+]
+
+
+@pytest.mark.usefixtures("manual_segments")
+def test_bad_assignments_are_rejected_in_the_words_of_the_file(warehouse: Warehouse) -> None:
+    good = [assignment(customer_id=f"g{n}") for n in range(len(BAD_ASSIGNMENTS))]
+    good.append(assignment(segment="staff", user_id="bank", at="2026-11-21T06:00:00"))
+    warehouse.write("segment_assignments/a.jsonl", [*(assignment(**values) for _, values in BAD_ASSIGNMENTS), *good])
+    warehouse.run()
+    assert warehouse.rejects() == [(number, rule) for number, (rule, _) in enumerate(BAD_ASSIGNMENTS, start=1)]
+    assert warehouse.values("select count(*) from raw.segment_assignments") == [len(good)]
+    assert dict(warehouse.rows("select rule, any_value(detail) from raw.rejected_rows group by rule")) == {
+        "missing_segment": "segment is empty",
+        "missing_customer_id": "customer_id is empty",
+        "missing_action": "action is empty",
+        "unknown_action": "action is none of add, remove",
+        "unreadable_timestamp": "at is not a readable time from 1900 on",
+        "future_timestamp": "at is later than the load plus one day",
+        "not_a_manual_segment": "segment is no manual segment of the tenant: press, vip, staff (tenant bank)",
+    }
+
+
+def test_assignments_are_rejected_while_no_segment_is_manual(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The seed is read at each load: a segment that was added is known to the next one."""
+    monkeypatch.setattr(feeds, "manual_segments", frozenset)
+    bad = warehouse.write("segment_assignments/a.jsonl", [assignment()])
+    assert [row.path for row in warehouse.run().refused] == ["segment_assignments/a.jsonl"]
+    monkeypatch.setattr(feeds, "manual_segments", lambda: frozenset({("*", "vip")}))
+    load.retry(warehouse.con, "segment_assignments/a.jsonl")
+    assert bad.exists()
+    assert [row.kept_count for row in warehouse.run().files] == [1]
+
+
+def test_manual_segments_are_those_of_the_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, "_SEEDS", tmp_path)
+    assert feeds.manual_segments() == frozenset()
+    seed = tmp_path / "segments" / "segments.csv"
+    seed.parent.mkdir()
+    seed.write_text(
+        "segment_key,since,user_id,name,is_automatic,is_active\n"
+        "vip,2000-01-01,*,VIP,false,true\n"
+        "vip,2026-01-01,*,VIP,false,false\n"
+        "staff,2000-01-01,bank,Staff,False,true\n"
+        "champions,2000-01-01,*,Champions,true,true\n"
+    )
+    assert feeds.manual_segments() == {("*", "vip"), ("bank", "staff")}
+
+
+@pytest.mark.usefixtures("manual_segments")
+def test_assignments_that_repeat_change_nothing(warehouse: Warehouse) -> None:
+    rows = [assignment(), assignment(action="remove", at="2026-11-02"), assignment(at="2026-11-03")]
+    warehouse.write("segment_assignments/a.jsonl", rows)
+    warehouse.run()
+    before = warehouse.rows("select * from raw.segment_assignments order by all")
+    warehouse.write("segment_assignments/again.jsonl", [rows[1], rows[0]])
+    warehouse.run()
+    assert warehouse.counts("segment_assignments/again.jsonl") == (2, 0, 0, 2, 0, 0)
+    assert warehouse.rows("select * from raw.segment_assignments order by all") == before
+    undated = {"segment": "press", "customer_id": "c1", "action": "add"}
+    for number in (1, 2):
+        warehouse.write(f"segment_assignments/undated-{number}.csv", "segment,customer_id,action\npress,c1,add\n")
+        warehouse.run()
+    assert warehouse.values(
+        f"select count(*) from raw.segment_assignments where segment_key = '{undated['segment']}'"
+    ) == [1]
+
+
+@pytest.mark.usefixtures("manual_segments")
+def test_withdrawn_assignments_are_a_reason_to_build_and_touch_no_date(warehouse: Warehouse) -> None:
+    warehouse.write("segment_assignments/a.jsonl", [assignment(), assignment(customer_id="c2")])
+    warehouse.run()
+    assert warehouse.pending() == [1]
+    warehouse.write("segment_assignments/b.jsonl", [assignment()])
+    warehouse.run()
+    warehouse.publish()
+    assert load.withdraw(warehouse.con, "segment_assignments/a.jsonl", **warehouse.at_this_run()) == 1
+    assert warehouse.rows("select customer_id, load_id from raw.segment_assignments") == [("c1", 2)]
+    requests = (
+        "select user_id, state, len(generate_series(from_date, to_date, interval 1 day)) from raw.recompute_requests"
+    )
+    assert warehouse.rows(requests) == [("default", "pending", 0)]
+    assert warehouse.rows("select feed, load_id, row_count from raw.tenant_loads") == [("segment_assignments", 2, 1)]
 
 
 # ── New files ─────────────────────────────────────────────────────────────────────────────────

@@ -34,6 +34,8 @@ from orchestration.home import (
     warehouse_home,
 )
 from orchestration.parameters import Parameters
+from orchestration.segments.catalogue import SegmentError
+from orchestration.segments.commands import segments_group
 from orchestration.status import last_run_line, release_lines
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ OUR_OWN = (
     load.LoadError,
     verify.VerifyError,
     verify.RebuildError,
+    SegmentError,
 )
 """Failures whose message says already what is wrong and what to do."""
 KNOWN_FAILURES = (*OUR_OWN, duckdb.Error, OSError, subprocess.CalledProcessError)
@@ -364,6 +367,9 @@ def dev() -> None:
         copy.with_suffix(".duckdb.wal").unlink(missing_ok=True)
         shutil.copyfile(home.database, copy)
     say(f"{copy} is yours: `dbt build --target dev --select my_model+` leaves the run's own warehouse alone")
+
+
+main.add_command(segments_group)
 
 
 @main.group(name="load")

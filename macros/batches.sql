@@ -12,20 +12,41 @@
     {{ return(["date '0001-01-01'", "date '9999-12-31'"]) }}
 {%- endmacro %}
 
-{#- The model's code, once for each batch: months that follow one another, as many as fit; one batch where all fit. -#}
+{#-
+    States of customers are evaluated some dates at a time, for the same reason: 60 dates of a million customers do not fit into memory. The
+    model says `in_batches='states'`.
+-#}
+{% macro is_in_state_batch(date_column) -%}
+    {#- Here, so that the model depends on what its batches are counted by. -#}
+    {%- set counted_by = [ref('int_segment_dates'), ref('int_segment_customers')] -%}
+    {{ is_in_batch(date_column) }}
+{%- endmacro %}
+
+{% macro rows_by_first_date(date_column) -%}
+    {%- if config.get('in_batches') == 'states' -%}
+        {{ return(
+            "select evaluation_date, count(*) from " ~ ref('int_segment_dates') ~ " as dates inner join "
+            ~ ref('int_segment_customers') ~ " as customers on dates.user_id = customers.user_id "
+            ~ "where is_due and is_in_history group by 1 order by 1"
+        ) }}
+    {%- endif -%}
+    {{ return(
+        "select cast(date_trunc('month', " ~ date_column ~ ") as date), count(*) from "
+        ~ ref('customer_behavior_events') ~ " where " ~ is_touched(date_column) ~ " group by 1 order by 1"
+    ) }}
+{%- endmacro %}
+
+{#- The model's code, once for each batch: months or dates that follow one another, as many as fit; one batch where all fit. -#}
 {% macro batches_of(compiled_code, date_column) -%}
-    {%- set months = run_query(
-        "select cast(date_trunc('month', " ~ date_column ~ ") as date) as first_date, count(*) as event_count "
-        ~ "from " ~ ref('customer_behavior_events') ~ " where " ~ is_touched(date_column) ~ " group by 1 order by 1"
-    ).rows -%}
-    {%- set events_per_batch = var('events_per_batch') -%}
-    {%- set firsts, filled = [], namespace(events=0) -%}
-    {%- for month in months -%}
-        {%- if not firsts or filled.events + month[1] > events_per_batch -%}
-            {%- do firsts.append("date '" ~ month[0] ~ "'") -%}
-            {%- set filled.events = 0 -%}
+    {%- set periods = run_query(rows_by_first_date(date_column)).rows -%}
+    {%- set rows_per_batch = var('states_per_batch' if config.get('in_batches') == 'states' else 'events_per_batch') -%}
+    {%- set firsts, filled = [], namespace(rows=0) -%}
+    {%- for period in periods -%}
+        {%- if not firsts or filled.rows + period[1] > rows_per_batch -%}
+            {%- do firsts.append("date '" ~ period[0] ~ "'") -%}
+            {%- set filled.rows = 0 -%}
         {%- endif -%}
-        {%- set filled.events = filled.events + month[1] -%}
+        {%- set filled.rows = filled.rows + period[1] -%}
     {%- endfor -%}
     {%- set batches = [] -%}
     {%- for first in firsts[1:] + [none] -%}
@@ -50,6 +71,6 @@
     {%- if batches | length > 1 %};
         select case when (select count(*) from {{ table }}) > 0 and (select count(*) from (from {{ table }} limit 1)) = 0
             then error('{{ relation.identifier }}: its first batch had no row, so that DuckDB does not see the others: '
-                || 'raise the variable events_per_batch') end
+                || 'raise the variable events_per_batch or states_per_batch') end
     {%- endif %}
 {%- endmacro %}

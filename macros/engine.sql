@@ -115,3 +115,30 @@
 {% macro default__seconds_between(from_timestamp, to_timestamp) -%}
     date_diff('second', {{ from_timestamp }}, {{ to_timestamp }})
 {%- endmacro %}
+
+{#- The weekday of a date: 1 is Monday, 7 Sunday. -#}
+{% macro iso_weekday(date) -%}
+    {{ return(adapter.dispatch('iso_weekday')(date)) }}
+{%- endmacro %}
+
+{% macro default__iso_weekday(date) -%}
+    extract(isodow from {{ date }})
+{%- endmacro %}
+
+{#- The text of a top-level key whose name is itself a value, given in a column. -#}
+{% macro json_text_of(json, key_column) -%}
+    {{ return(adapter.dispatch('json_text_of')(json, key_column)) }}
+{%- endmacro %}
+
+{% macro default__json_text_of(json, key_column) -%}
+    json_extract_string({{ json }}, '$."' || {{ key_column }} || '"')
+{%- endmacro %}
+
+{#- Whole days from one date to another. -#}
+{% macro days_between(from_date, to_date) -%}
+    {{ return(adapter.dispatch('days_between')(from_date, to_date)) }}
+{%- endmacro %}
+
+{% macro default__days_between(from_date, to_date) -%}
+    date_diff('day', {{ from_date }}, {{ to_date }})
+{%- endmacro %}

@@ -21,7 +21,12 @@
 
 {#- The relation of touched pairs that has this date column. -#}
 {% macro touched_dates_relation(date_column) -%}
-    {{ return(ref('int_touched_session_dates') if date_column == 'session_date' else ref('int_touched_dates')) }}
+    {%- if date_column == 'session_date' -%}
+        {{ return(ref('int_touched_session_dates')) }}
+    {%- elif date_column == 'change_date' -%}
+        {{ return(ref('int_segment_due_dates')) }}
+    {%- endif -%}
+    {{ return(ref('int_touched_dates')) }}
 {%- endmacro %}
 
 {#- The model's own half of `replace_dates`: a condition that holds, on an incremental run, only for rows of touched dates. -#}

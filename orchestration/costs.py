@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from orchestration.memory import Sample
 
+TOUCHED = {"session_date": "int_touched_session_dates", "change_date": "int_segment_due_dates"}
+"""The relation of replaced dates by date column, where it is not int_touched_dates: see macros/replace_dates.sql."""
+
 
 class Costs:
     """What the nodes of a dbt build read, wrote and took, as the build has left the tables."""
@@ -59,7 +62,7 @@ class Costs:
         if self._is_full_refresh:
             pairs = f"select count(*) as row_count from {table} group by user_id, {day}"
             return self._con.execute(f"select count(*), coalesce(sum(row_count), 0)::bigint from ({pairs})").fetchone()
-        touched = "intermediate." + ("int_touched_session_dates" if day == "session_date" else "int_touched_dates")
+        touched = f"intermediate.{TOUCHED.get(day, 'int_touched_dates')}"
         # The bounds let the engine skip what was stored long before.
         return self._con.execute(f"""
             with touched as (select user_id, {day} from {touched})

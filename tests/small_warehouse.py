@@ -16,6 +16,7 @@ import duckdb
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
 
+from orchestration import evaluations
 from orchestration.load import create_raw_tables
 
 if TYPE_CHECKING:
@@ -47,12 +48,20 @@ def organization(user_id: str, updated_at: str, **columns: Any) -> Row:  # noqa:
     return {"row_id": uuid.uuid4(), "user_id": user_id, "updated_at": updated_at} | columns
 
 
+def assignment(segment_key: str, customer_id: str, at: str, action: str = "add", **columns: Any) -> Row:  # noqa: ANN401 - any column of raw.segment_assignments
+    """Return a row of raw.segment_assignments: one decision about a customer and a manual segment."""
+    key = {"row_id": uuid.uuid4(), "user_id": "shop", "segment_key": segment_key, "customer_id": customer_id}
+    return key | {"action": action, "updated_at": at} | columns
+
+
 @dataclass(frozen=True)
 class SmallWarehouse:
     """A WAREHOUSE_HOME with its database, and dbt over a manifest that was parsed once."""
 
     home: Path
     manifest: Manifest
+    project: Path = PROJECT_DIR
+    """The project whose seeds are read, which a test may have copied and changed."""
 
     @property
     def database(self) -> Path:
@@ -77,7 +86,7 @@ class SmallWarehouse:
         """Copy the database into another home."""
         home.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(self.database, home / self.database.name)
-        return SmallWarehouse(home, self.manifest)
+        return SmallWarehouse(home, self.manifest, self.project)
 
     def execute(self, *statements: str) -> None:
         """Run SQL statements."""
@@ -96,10 +105,16 @@ class SmallWarehouse:
         events: Sequence[Row] = (),
         customers: Sequence[Row] = (),
         organizations: Sequence[Row] = (),
+        segment_assignments: Sequence[Row] = (),
         loaded_at: str = LOADED_AT,
     ) -> None:
         """Do what the load step does: one pending load of one file for each feed that has rows."""
-        feeds = {"events": events, "customers": customers, "organizations": organizations}
+        feeds = {
+            "events": events,
+            "customers": customers,
+            "organizations": organizations,
+            "segment_assignments": segment_assignments,
+        }
         with self.connect() as con:
             for feed, rows in feeds.items():
                 if rows:
@@ -126,6 +141,8 @@ class SmallWarehouse:
             "update raw.load_ledger set state = 'published' where state = 'pending'",
             "update raw.recompute_requests set state = 'published' where state = 'pending'",
         )
+        with self.connect() as con:
+            evaluations.remember(con)
 
     def dbt(self, *arguments: str) -> dict[str, RunResult]:
         """Run dbt in this process and return the results by node name; raise when dbt itself breaks."""
@@ -138,7 +155,7 @@ class SmallWarehouse:
             "--no-write-json",
             "--cache-selected-only",
         ]
-        folders = ["--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)]
+        folders = ["--project-dir", str(self.project), "--profiles-dir", str(self.project)]
         written = ["--target-path", str(self.home / "target"), "--log-path", str(self.home / "logs")]
         with mock.patch.dict(os.environ, {"WAREHOUSE_HOME": str(self.home)}):
             outcome = dbtRunner(manifest=self.manifest).invoke([*arguments, *quiet, *folders, *written])
@@ -205,3 +222,17 @@ def _insert_load(con: duckdb.DuckDBPyConnection, feed: str, rows: Sequence[Row],
         """,
         {"number": number, "loaded_at": loaded_at},
     )
+
+
+def show_as_release(con: duckdb.DuckDBPyConnection, database: Path) -> None:
+    """Give a connection the tables of a built warehouse under the names that they have in a release."""
+    con.execute(f"attach '{database}' as built (read_only)")
+    con.execute("attach ':memory:' as restricted")
+    con.execute("create schema marts")
+    tables = con.execute(
+        "select schema_name, table_name from duckdb_tables() where database_name = 'built' "
+        "and schema_name in ('marts', 'restricted')"
+    ).fetchall()
+    for schema, table in tables:
+        target = f"marts.{table}" if schema == "marts" else f"restricted.{table}"
+        con.execute(f"create table {target} as from built.{schema}.{table}")

@@ -14,7 +14,7 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtCliResource, dbt_assets
 
-from orchestration import ledger
+from orchestration import evaluations, ledger
 from orchestration.console import say
 from orchestration.costs import Costs
 from orchestration.failures import in_words
@@ -65,6 +65,8 @@ def dbt_models(
             is_full_refresh=refresh is not None,
             message=refresh,
         )
+        if ledger.is_unpublished(con, MODELS_STEP):
+            evaluations.forget_unpublished(con)
         # Before dbt begins: whatever ends this run, the next one knows which code the tables may come from.
         ledger.record(con, [whole])
     say("models  " + (f"full refresh of the event-level models: {refresh}" if refresh else "touched dates only"))

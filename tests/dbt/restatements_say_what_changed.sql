@@ -17,6 +17,7 @@ unsound_restatements as (
         or cause not in (
             'timezone changed',
             'definition changed',
+            'late assignments',
             'erasure',
             'withdrawn file',
             'late events',
@@ -24,7 +25,8 @@ unsound_restatements as (
             'recomputed',
             'unexplained'
         )
-        or (cause = 'late events' and load_id is null)
+        or (cause in ('late events', 'late assignments') and load_id is null)
+        or (cause = 'late assignments' and segment_key is null)
 
 )
 

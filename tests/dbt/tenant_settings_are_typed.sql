@@ -18,7 +18,8 @@ bounds (setting, lowest, highest, may_be_empty) as (
     ('churned_days', 1, 3660, false),
     ('new_customer_days', 0, 3660, false),
     ('rfm_window_days', 1, 36600, true),
-    ('engagement_window_days', 1, 3660, false)
+    ('engagement_window_days', 1, 3660, false),
+    ('segment_history_days', 1, 3660, false)
 
 ),
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from small_project import copy_project
 from small_warehouse import PROJECT_DIR, SmallWarehouse, parse_project
 
 sys.path.append(str(PROJECT_DIR / "tests" / "pipeline"))
@@ -15,6 +15,7 @@ from histories import INCREMENTAL, differs_from_full_refresh, draw_histories, pl
 if TYPE_CHECKING:
     from pathlib import Path
 
+SEGMENT_DATES = "models/intermediate/segments/int_segment_dates.sql"
 TOUCHED_DATES = "models/intermediate/events/int_touched_dates.sql"
 MISTAKES = {
     "a session's day before is not recomputed": (
@@ -52,6 +53,26 @@ MISTAKES = {
         "    union\n    select * from requested_dates\n",
         "",
     ),
+    "memberships are not evaluated from touched dates on": (
+        SEGMENT_DATES,
+        "        min(event_date) as first_date\n    from touched_dates",
+        "        max(event_date) as first_date\n    from touched_dates",
+    ),
+    "a profile that comes late changes memberships from its load on": (
+        "models/intermediate/segments/int_segment_profile_changes.sql",
+        "    select * from pending_profiles\n    union all\n",
+        "",
+    ),
+    "a changed definition holds from the next date on": (
+        SEGMENT_DATES,
+        "where with_hashes.definitions_hash is distinct from evaluations.definitions_hash",
+        "where evaluations.definitions_hash is null",
+    ),
+    "members before the first date that is due are forgotten": (
+        "models/intermediate/segments/int_segment_changes.sql",
+        "        union all\n\n        select\n            customers.customer_number,",
+        "        union all\n\n        select\n            -customers.customer_number as customer_number,",
+    ),
 }
 
 
@@ -59,17 +80,13 @@ MISTAKES = {
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_fifty_histories_find(mistake: str, tmp_path: Path) -> None:
     path, right, wrong = MISTAKES[mistake]
-    project = tmp_path / "project"
-    for name in ("models", "macros", "seeds", "tests/dbt"):
-        shutil.copytree(PROJECT_DIR / name, project / name)
-    for name in ("dbt_project.yml", "profiles.yml"):
-        shutil.copy(PROJECT_DIR / name, project)
+    project = copy_project(tmp_path / "project")
     text = (project / path).read_text(encoding="utf-8")
     # The last one: a CTE may say the same words before.
     before, found, after = text.rpartition(right)
     assert found, f"{path} does not hold the planted mistake's text any more"
     (project / path).write_text(before + wrong + after, encoding="utf-8")
 
-    mistaken = SmallWarehouse(tmp_path / "mistaken", parse_project(tmp_path / "parse", project)).create()
+    mistaken = SmallWarehouse(tmp_path / "mistaken", parse_project(tmp_path / "parse", project), project).create()
     play(mistaken, draw_histories(50), last_selection=INCREMENTAL)
     assert differs_from_full_refresh(mistaken, INCREMENTAL), f"nothing differs although {mistake}"

@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from small_warehouse import PROJECT_DIR
 
-from orchestration import ledger, load
+from orchestration import evaluations, ledger, load
+from orchestration.segments import add_segment, change_segment, retire_segment
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -38,6 +40,7 @@ BACKFILLED_DATES = tuple((FIRST_EVENT + timedelta(days=days)).date() for days in
 """First and last date of the backfill."""
 UNPUBLISHED = {1, 3}
 """Rounds whose run ends before it has published: their loads stay pending."""
+MANUAL_SEGMENT = "vip_by_hand"
 UNBUILT = {2}
 """Rounds whose run ends after loading."""
 
@@ -48,8 +51,12 @@ COLUMNS = {
         *("user_id", "id", "customer_id", "event_type", "event_value", "event_properties", "page_url"),
         *("product_category", "device_type", "session_id", "created_at"),
     ],
-    "customers": ["user_id", "customer_id", "city", "gender", "signup_at", "updated_at"],
-    "organizations": ["user_id", "org_type", "timezone", "updated_at"],
+    "customers": [
+        *("user_id", "customer_id", "city", "gender", "birth_date", "email_opt_in", "loyalty_tier", "loyalty_points"),
+        *("tags", "latitude", "longitude", "signup_at", "updated_at"),
+    ],
+    "organizations": ["user_id", "org_type", "timezone", "latitude", "longitude", "updated_at"],
+    "segment_assignments": ["user_id", "segment", "customer_id", "action", "at", "actor"],
 }
 KINDS = ["page_view", "product_view", "add_to_cart", "purchase", "email_open", "review", "login", "never_heard_of"]
 
@@ -173,6 +180,7 @@ def histories(draw: DrawFn) -> History:
     if draw(st.integers(0, 4)) == 0:
         incidents.append(draw(devices()))
     records, has_conflicts = [], False
+    may_conflict = draw(st.sampled_from([True, False]))
     for events in incidents:
         together = draw(st.booleans())
         files = draw(arrivals(max(event["created_at"] for event in events)))
@@ -180,7 +188,7 @@ def histories(draw: DrawFn) -> History:
             values = {"id": f"e{len(records)}"} | event
             where = files if together else draw(arrivals(event["created_at"]))
             records.append(Record("events", values, where))
-            if draw(st.integers(0, 11)) == 0:
+            if may_conflict and draw(st.integers(0, 5)) == 0:
                 has_conflicts = True
                 other = values | {"created_at": draw(moments()), "customer_id": draw(st.sampled_from(CUSTOMERS))}
                 records.append(Record("events", other, draw(arrivals(other["created_at"]))))
@@ -188,6 +196,13 @@ def histories(draw: DrawFn) -> History:
         values = {
             "customer_id": draw(st.sampled_from(CUSTOMERS)),
             "city": draw(st.sampled_from(["Bonn", "Ulm", None])),
+            "birth_date": draw(st.sampled_from([None, "1990-11-04", "1988-02-29", "1979-10-30"])),
+            "email_opt_in": draw(st.sampled_from([None, True, False])),
+            "loyalty_tier": draw(st.sampled_from([None, "silver", "Gold"])),
+            "loyalty_points": draw(st.sampled_from([None, 10, 999, 5000])),
+            "tags": draw(st.sampled_from([None, '["press","new"]'])),
+            "latitude": draw(st.sampled_from([None, 50.73, 51.5])),
+            "longitude": 7.1,
             "signup_at": draw(st.one_of(st.none(), moments())),
             "updated_at": FIRST_EVENT + timedelta(days=draw(st.integers(0, 12)), seconds=number),
         }
@@ -197,9 +212,20 @@ def histories(draw: DrawFn) -> History:
         values = {
             "org_type": "ecommerce",
             "timezone": draw(st.sampled_from(ZONES)),
+            "latitude": draw(st.sampled_from([None, 50.7, 50.75])),
+            "longitude": 7.1,
             "updated_at": FIRST_EVENT + timedelta(days=draw(st.integers(0, 12)), seconds=number),
         }
         records.append(Record("organizations", values, draw(arrivals(values["updated_at"]))))
+    for number in range(draw(st.integers(0, 4))):
+        values = {
+            "segment": MANUAL_SEGMENT,
+            "customer_id": draw(st.sampled_from([*CUSTOMERS, "nobody"])),
+            "action": draw(st.sampled_from(["add", "add", "remove"])),
+            "at": draw(moments()) + timedelta(microseconds=number),
+            "actor": draw(st.sampled_from(["eve", "sam"])),
+        }
+        records.append(Record("segment_assignments", values, draw(arrivals(values["at"]))))
     # Everybody comes back on the last day, in every landing order: the as-of date hangs on the tenant's last load.
     last = {"id": "last", "customer_id": "ann", "event_type": "login", "created_at": loaded_at(ROUNDS - 2)}
     records.append(Record("events", last, ((ROUNDS - 1, "a"),)))
@@ -277,21 +303,82 @@ BATCHES = ("--vars", '{"events_per_batch": 100}')
 """Rounds write large tables in several batches, the full refresh that they are compared with in one."""
 
 
+SMALL_SEGMENTS = {
+    "spenders": '{"minLifetimeValue": 20}',
+    "buyers": '{"minOrders": 1}',
+    "visitors": '{"all": [{"field": "active_days_last_30_days", "operator": ">=", "value": 2}]}',
+    "returning": '{"all": [{"field": "days_since_last_event", "operator": "between", "value": [1, 3]}]}',
+    "best": '{"all": [{"field": "total_spent", "operator": "top_percent", "value": 40}]}',
+    "near": '{"all": [{"field": "distance_km", "operator": "<=", "value": 5}]}',
+    "nowhere": '{"all": [{"field": "city", "operator": "is_null"}]}',
+    "not from Bonn": '{"all": [{"field": "city", "operator": "!=", "value": "bonn"}]}',
+    "birthdays": '{"all": [{"field": "birth_date", "operator": "anniversary_within_days", "value": 3}]}',
+    "penless": (
+        '{"all": [{"field": "event_count", "subject": "purchase", "match_key": "category", "match_value": "pens",'
+        ' "operator": "=", "value": 0, "first_day": 0, "last_day": 4}]}'
+    ),
+    "logged in": (
+        '{"any": [{"all": [{"field": "event_days", "subject": "login", "operator": ">=", "value": 2, "first_day": 1,'
+        ' "last_day": 6}]}, {"all": [{"field": "tags", "operator": "contains", "value": "press"}]}]}'
+    ),
+    "just bought": '{"all": [{"field": "joined_segment", "subject": "buyers", "operator": "within_days", "value": 2}]}',
+}
+"""Segments that the few days and coins of a history decide, by name."""
+
+
+def redefine(seeds: Path, number: int) -> None:
+    """Add, change and retire segments before the build of a round, with effect before, on and after its own date."""
+    today = loaded_at(number).date()
+    if number == 0:
+        # The shipped ones look at more days and money than a history has.
+        for key, criteria in SMALL_SEGMENTS.items():
+            add_segment(seeds, name=key, segment_type="custom", criteria=criteria, since=FIRST_EVENT.date())
+    elif number == 1:
+        add_segment(seeds, name="late", segment_type="custom", criteria='{"minOrders": 1}', since=BACKFILLED_DATES[0])
+    elif number == 3:
+        change_segment(seeds, "spenders", criteria='{"minLifetimeValue": 40}', since=today - timedelta(days=4))
+        retire_segment(seeds, "visitors", since=today - timedelta(days=2))
+    elif number == 4:
+        change_segment(seeds, "spenders", criteria='{"minLifetimeValue": 5}', since=today)
+    elif number == ROUNDS - 1:
+        retire_segment(seeds, "late", since=today + timedelta(days=30))
+        change_segment(seeds, "buyers", criteria='{"minOrders": 2}', since=today - timedelta(days=9))
+
+
 def play(warehouse: SmallWarehouse, tenants: dict[str, History], last_selection: Iterable[str] = ()) -> None:
-    """Let all rounds happen: files land, are loaded, models are built, the loads count as published."""
+    """Let all rounds happen: files land, are loaded, models are built, the loads count as published.
+
+    Definitions of segments change meanwhile, in the seeds of the warehouse's own copy of the project.
+    """
+    assert warehouse.project != PROJECT_DIR
     for number in range(ROUNDS):
+        redefine(warehouse.project / "seeds", number)
         land(warehouse.home / "raw", tenants, [(number, letter) for letter in "abc"])
         load_files(warehouse, number)
         if number in UNBUILT:
             continue
+        if number - 1 in UNPUBLISHED | UNBUILT:
+            with warehouse.connect() as con:
+                evaluations.forget_unpublished(con)
         warehouse.build(*(last_selection if number == ROUNDS - 1 else INCREMENTAL), *BATCHES)
         if number not in UNPUBLISHED and number != ROUNDS - 1:
             warehouse.publish()
 
 
+OF_THE_RUN = {
+    f"intermediate.int_{name}"
+    for name in (
+        *("segment_dates", "segment_due_dates", "segment_customers", "customer_moves", "customer_measures"),
+        *("customer_favourites", "customer_profile_days", "customer_states", "state_scores", "customer_attributes"),
+        *("segment_event_values", "segment_event_hits", "segment_masks"),
+    )
+}
+"""Tables of the dates that a run evaluates memberships on: a full refresh evaluates all."""
 RECORDED = {"marts.load_ledger", "marts.run_ledger", "restricted.rejected_texts"}
 """Tables that record what happened: they stand outside the law."""
-NAMES_OF_LOADS = {"load_id", "file_id", "record_number", "id"}
+NAMES_OF_LOADS = {"load_id", "file_id", "record_number", "id", "path"}
+TELL_LOADS = {f"marts.{name}" for name in ("rejected_events", "rejected_rows", "data_as_of", "segment_assignment_log")}
+"""Tables with columns that name loads."""
 
 
 def differing_tenants(left: Path, right: Path, *, ignoring_loads: bool = False) -> dict[str, set[str]]:
@@ -309,10 +396,9 @@ def differing_tenants(left: Path, right: Path, *, ignoring_loads: bool = False) 
             tables.setdefault(table, []).append(column)
         found: dict[str, set[str]] = {}
         for table, columns in tables.items():
-            if table in RECORDED or (ignoring_loads and table.startswith("intermediate.")):
+            if table in RECORDED | OF_THE_RUN or (ignoring_loads and table.startswith("intermediate.")):
                 continue
-            is_quality = table in {"marts.rejected_events", "marts.rejected_rows", "marts.data_as_of"}
-            kept = [c for c in columns if not (ignoring_loads and is_quality and c in NAMES_OF_LOADS)]
+            kept = [c for c in columns if not (ignoring_loads and table in TELL_LOADS and c in NAMES_OF_LOADS)]
             names, tenant = ", ".join(kept), "user_id" if "user_id" in columns else None
             tenant = tenant or ("organization_id" if "organization_id" in columns else "'?'")
             rows = con.execute(

@@ -21,6 +21,7 @@ from histories import (
     play,
 )
 from real_warehouse import Warehouse
+from small_project import copy_project
 from small_warehouse import SmallWarehouse
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def check_histories(count: int, folder: Path, manifest: Manifest) -> None:
     """Play histories round by round; compare with a full refresh, and with another landing order."""
     tenants = draw_histories(count)
     assert len(tenants) == count
-    played = SmallWarehouse(folder / "played", manifest).create()
+    project = copy_project(folder / "project")
+    played = SmallWarehouse(folder / "played", manifest, project).create()
     play(played, tenants)
     found = differs_from_full_refresh(played)
     assert not found, explained(found, tenants)
@@ -42,7 +44,7 @@ def check_histories(count: int, folder: Path, manifest: Manifest) -> None:
     peaceful = {name: history for name, history in tenants.items() if not history.has_conflicts}
     assert len(peaceful) >= count / 4
     others = {name: history for name, history in tenants.items() if history.has_conflicts}
-    at_once = SmallWarehouse(folder / "at_once", manifest).create()
+    at_once = SmallWarehouse(folder / "at_once", manifest, project).create()
     land(at_once.home / "raw", tenants, set(all_files()) - WITHDRAWN.keys())
     reverse_names(at_once.home / "raw")
     load_files(at_once, ROUNDS - 1)

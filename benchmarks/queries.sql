@@ -44,7 +44,9 @@ order by all;
 -- ninety days of analytics
 select date, active_customers, conversion_rate, revenue, bounce_rate
 from marts.behavioral_analytics
-where user_id = 'northwind_shop' and date > (select max(as_of_date) - 90 from marts.data_as_of)
+where
+    user_id = 'northwind_shop' and segment_id is null
+    and date > (select max(as_of_date) - 90 from marts.data_as_of)
 order by date;
 
 -- the hundred most valuable customers at risk

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from orchestration import evaluations
 from orchestration.home import checksum_of
 from orchestration.quality import release_gate
 from orchestration.quality.release_gate import Comparison, Verdict, judge
@@ -35,7 +36,7 @@ from orchestration.release.records import (
     ReleaseError,
     ReleaseReport,
 )
-from orchestration.release.restating import FIGURES_MART, forget, restate
+from orchestration.release.restating import FIGURES_MART, SEGMENTS_MART, forget, restate
 from orchestration.release.sql import literal, naive_utc
 
 if TYPE_CHECKING:
@@ -128,11 +129,11 @@ def publish(  # noqa: PLR0913 - the run's settings, by name
 
 
 def _watched(manifest: Mapping[str, Any]) -> list[str]:
-    """Return the model whose figures are watched, by unique id, where the project has it and a mart that tells."""
+    """Return the models whose figures are watched, by unique id, where the project has them and a mart that tells."""
     models = {mart.name: mart for mart in public_marts(manifest)}
     if not {FIGURES_MART, "restatements"} <= models.keys():
         return []
-    return [key for key, node in manifest["nodes"].items() if node["name"] == FIGURES_MART]
+    return [key for key, node in manifest["nodes"].items() if node["name"] in {FIGURES_MART, SEGMENTS_MART}]
 
 
 def _is_definition_changed(former: Release, code_checksum: str, figures_checksum: str | None) -> bool:
@@ -243,6 +244,7 @@ def _mark_published(con: DuckDBPyConnection, release: Release, former: Release |
         "update raw.recompute_requests set state = 'published', release_id = ? where state = 'pending'",
         [release.release_id],
     )
+    evaluations.remember(con)
     for published in (former, release):
         if published is not None:
             _record(con, published)

@@ -134,7 +134,7 @@ def _check_all(home: Home, as_of: date | None) -> Verdict:
 
 
 def _check_sample(home: Home, size: int, seed: int) -> Verdict:
-    tables = [table for table in verified_tables(read_manifest()) if table.date_column]
+    tables = [table for table in verified_tables(read_manifest()) if table.is_sampled]
     with scratch_database(home) as con:
         show_raw_tables(con)
         drawn = draw(con, tables, size, seed)
@@ -145,7 +145,7 @@ def _check_sample(home: Home, size: int, seed: int) -> Verdict:
         (events,) = con.execute("select count(*) from raw.events").fetchone()
     scope = f"{len(drawn)} (tenant, date) pairs of seed {seed}"
     say(f"verify  recomputing {scope} from {events:,} raw events")
-    rebuild(home, ["--select", "+config.materialized:incremental"])
+    rebuild(home, ["--select", *(f"+{table.name}" for table in tables)])
     compared = {"event_date": dates, "session_date": complete_session_dates(dates)}
     return Verdict(scope, tuple(_told(compare(home, tables, compared))))
 

@@ -39,6 +39,8 @@ class Table:
     key: tuple[str, ...]
     date_column: str | None = None
     """The date by which an incremental model is replaced; None: rebuilt whole in every run."""
+    is_sampled: bool = False
+    """Whether its rows of a date hang on that date alone (a session's: on two), so that a few can be recomputed."""
 
     @property
     def relation(self) -> str:
@@ -91,7 +93,13 @@ def verified_tables(manifest: Mapping[str, Any]) -> list[Table]:
         if _key_columns(node)
     }
     return [
-        Table(node["name"], node["schema"], tuple(keys[unique_id]), node["config"].get("date_column"))
+        Table(
+            node["name"],
+            node["schema"],
+            tuple(keys[unique_id]),
+            date_column := node["config"].get("date_column"),
+            is_sampled=bool(date_column) and not node["config"].get("meta", {}).get("depends_on_earlier_dates", False),
+        )
         for unique_id, node in sorted(nodes.items(), key=lambda item: item[1]["name"])
         if node["resource_type"] == "model"
         if node["fqn"][1] == "marts" or node["config"]["materialized"] == "incremental"

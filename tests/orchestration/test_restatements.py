@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import json
 import shutil
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
-from small_warehouse import SmallWarehouse, event, organization
+from small_warehouse import SmallWarehouse, assignment, event, organization
 
 from orchestration import load
 from orchestration.release import GateRefused, ReleaseReport, publish, publishing, read_release, rollback
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NIGHT = datetime(2024, 11, 11, 3, tzinfo=UTC)
-FIGURES = ("+behavioral_analytics", "+data_as_of")
+FIGURES = ("+behavioral_analytics", "+segment_performance", "+segment_kpis", "+customer_segments_v2", "+data_as_of")
 """What a build must bring up to date here; the other marts may be of the day before."""
 
 
@@ -101,10 +102,11 @@ def test_late_events_then_nothing_then_their_withdrawal(house: House) -> None:
     """A late order changes its date's figures, and every later date's stocks; withdrawing it changes them back."""
     [(old_orders, old_revenue, old_buyers)] = house.read(
         "select total_purchases, revenue, buyers_to_date from behavioral_analytics "
-        "where user_id = 'shop' and date = '2024-10-19'"
+        "where user_id = 'shop' and segment_id is null and date = '2024-10-19'"
     )
     [(last_buyers,)] = house.read(
-        "select buyers_to_date from behavioral_analytics where user_id = 'shop' and date = '2024-11-09'"
+        "select buyers_to_date from behavioral_analytics "
+        "where user_id = 'shop' and segment_id is null and date = '2024-11-09'"
     )
     noon = "2024-10-19 12:00:00"
     house.warehouse.load(
@@ -159,6 +161,50 @@ def test_a_changed_time_zone_moves_events_to_other_dates(house: House) -> None:
     report = house.publish(accept=True)
     assert [item.cause for item in report.restated] == ["timezone changed"]
     assert {row[4:] for row in house.restated("total_events")} == {("timezone changed", load_id)}
+
+
+def test_late_assignments_change_the_sizes_of_their_segment_only(house: House) -> None:
+    choice = assignment("vip_by_hand", "customer-03", "2024-10-15 12:00:00")
+    house.warehouse.load(segment_assignments=[choice], loaded_at="2024-11-11 03:00:00")
+    [(load_id,)] = house.warehouse.query("select max(load_id) from raw.load_ledger")
+    house.build()
+    report = house.publish()
+    assert [(item.cause, item.dates) for item in report.restated] == [("late assignments", 26)]
+    rows = (
+        "select date::varchar, old_value, new_value, cause, load_id from restatements where user_id = 'shop' and "
+        "segment_key = 'vip_by_hand' and figure = 'member_count' and release_id = (select max(release_id) from "
+        "restatements) order by date"
+    )
+    found = house.read(rows)
+    assert [found[0], found[-1]] == [(f"2024-{day}", 1, 2, "late assignments", load_id) for day in ("10-15", "11-09")]
+    assert len(found) == 26
+    assert house.read("select distinct user_id, segment_key from restatements") == [("shop", "vip_by_hand")]
+
+    house.warehouse.execute(
+        "insert into raw.recompute_requests by name select 1 as request_id, 'shop' as user_id, 'pending' as state, "
+        "date '1970-01-01' as from_date, date '1969-12-31' as to_date, 'withdrawn: late.csv' as cause",
+        f"delete from raw.segment_assignments where load_id = {load_id}",
+        f"update raw.load_ledger set state = 'withdrawn', path = 'late.csv' where load_id = {load_id}",
+    )
+    house.build()
+    house.publish(accept=True)
+    assert house.read(rows)[0] == ("2024-10-15", 2, 1, "withdrawn file", load_id)
+    assert house.warehouse.failing_tests("--select", "restatements") == {}
+
+
+def test_rows_of_segments_are_watched_in_their_own_mart(house: House) -> None:
+    house.warehouse.execute(
+        "update marts.behavioral_analytics set total_events = total_events + 1 where segment_id is not null"
+    )
+    assert house.publish().restated == ()
+    house.warehouse.execute(
+        "update marts.segment_performance set active_members = active_members + 1 where user_id = 'shop' and "
+        "segment_key = 'at_risk' and date = '2024-10-20'"
+    )
+    assert house.publish().restated == (Restated("unexplained", 1, 1),)
+    assert house.read("select segment_key, figure, new_value - old_value from restatements") == [
+        ("at_risk", "active_members", 1)
+    ]
 
 
 # ── Without a build: what is published, kept and forgotten ────────────────────────────────────
@@ -361,3 +407,145 @@ def test_code_and_time_zone_come_first(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("update marts.data_as_of set timezone = 'Asia/Tokyo'")
     con.execute("insert into raw.tenant_loads (user_id, feed, load_id) values ('shop', 'organizations', 4)")
     assert set(causes(con, is_definition_changed=True).values()) == {("timezone changed", 4)}
+
+
+# ── Segments ──────────────────────────────────────────────────────────────────────────────────
+
+
+RULES = {"plain": [1], "versioned": [1, 15], "manual": [1], "follower": [1], "gone": [1], "fresh": [1]}
+"""Days of March from which the versions of a segment hold."""
+
+
+def version(day: int, rules: str = "rules") -> dict[str, str]:
+    """Return a version as customer_segments_v2 publishes it."""
+    return {"since": f"2024-03-{day:02}", "hash": f"{rules} of {day}"}
+
+
+@pytest.fixture
+def segments(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Add segments to the releases: every day's member_count differs, the figures of all customers do not."""
+    con.execute("""
+        update former.marts.behavioral_analytics set orders = 1;
+        create schema intermediate;
+        create table intermediate.int_segment_assignments (
+            user_id varchar, segment_key varchar, assigned_date date, load_id integer
+        );
+        create table marts.segment_kpis as
+        select 'shop' as user_id, date '2024-03-01' as history_from, date '2024-03-31' as as_of_date;
+        create table marts.customer_segments_v2 (
+            user_id varchar, segment_key varchar, is_automatic boolean, criteria json, versions json
+        );
+        create table marts.segment_performance (
+            user_id varchar, segment_key varchar, date date, member_count integer, active_members integer,
+            revenue_generated decimal(18, 4), churn_rate double
+        );
+    """)
+    for key, days in RULES.items():
+        rule = {"field": "joined_segment", "subject": "versioned"} if key == "follower" else {"field": "visit_count"}
+        con.execute(
+            "insert into marts.customer_segments_v2 values ('shop', ?, ?, ?, ?)",
+            [key, key != "manual", json.dumps({"all": [rule]}), json.dumps([version(day) for day in days])],
+        )
+    con.execute("""
+        insert into marts.segment_performance
+        select 'shop', segment_key, date '2024-03-01' + i::integer, 5, 2, 10, 0.5
+        from marts.customer_segments_v2, range(31) as days (i);
+    """)
+    for table in ("segment_kpis", "customer_segments_v2", "segment_performance"):
+        con.execute(f"create table former.marts.{table} as from marts.{table}")
+    con.execute("""
+        update former.marts.segment_performance set member_count = 4, churn_rate = 0.6;
+        delete from former.marts.segment_performance where segment_key = 'fresh';
+        delete from former.marts.customer_segments_v2 where segment_key = 'fresh';
+        delete from marts.segment_performance where segment_key = 'gone';
+        delete from marts.customer_segments_v2 where segment_key = 'gone';
+    """)
+    return con
+
+
+def segment_causes(con: duckdb.DuckDBPyConnection) -> dict[tuple[str, int], tuple[str, int | None]]:
+    """Return cause and load by segment and day of March."""
+    causes(con)
+    rows = con.execute("select segment_key, day(date), cause, load_id from restated_causes").fetchall()
+    return {(key, day): (cause, number) for key, day, cause, number in rows}
+
+
+def test_a_changed_version_restates_from_its_since(segments: duckdb.DuckDBPyConnection) -> None:
+    change = "update marts.customer_segments_v2 set versions = ? where segment_key = 'versioned'"
+    touch(segments, 1, 2)
+    late, definition = ("late events", 2), ("definition changed", None)
+    assert set(segment_causes(segments).items()) >= {(("versioned", 20), late), (("gone", 1), definition)}
+
+    segments.execute(change, [json.dumps([version(1), version(15, "edited")])])
+    found = segment_causes(segments)
+    assert [found["versioned", day] for day in (14, 15, 31)] == [late, definition, definition]
+    assert [found["follower", day] for day in (14, 15, 31)] == [late, definition, definition]
+    assert found["plain", 31] == late
+
+    segments.execute(change, [json.dumps([version(1), version(9), version(15)])])
+    assert [segment_causes(segments)["versioned", day] for day in (8, 9)] == [late, definition]
+
+    segments.execute(change, [json.dumps([version(1, "edited"), version(15)])])
+    assert segment_causes(segments)["versioned", 1] == definition
+
+    segments.execute("update marts.data_as_of set timezone = 'Asia/Tokyo'")
+    assert {cause for cause, _ in segment_causes(segments).values()} == {"timezone changed"}
+
+
+def test_what_both_releases_know_of_a_segment_is_compared(segments: duckdb.DuckDBPyConnection) -> None:
+    found = segment_causes(segments)
+    assert {key for key, _ in found} == RULES.keys() - {"fresh"}
+    assert segments.execute("select distinct figure, old_value, new_value from restated order by all").fetchall() == [
+        ("active_members", 2, None),
+        ("member_count", 4, 5),
+        ("member_count", 4, None),
+        ("revenue_generated", 10, None),
+    ]
+    segments.execute("""
+        update marts.segment_kpis set history_from = '2024-03-03';
+        delete from marts.segment_performance where date < '2024-03-03';
+        update former.marts.segment_kpis set as_of_date = '2024-03-29';
+        delete from former.marts.segment_performance where date > '2024-03-29';
+    """)
+    assert {day for _, day in segment_causes(segments)} == set(range(3, 30))
+
+
+def test_only_whom_people_choose_is_explained_by_assignments(segments: duckdb.DuckDBPyConnection) -> None:
+    touch(segments, 1, 4)
+    segments.execute("""
+        insert into intermediate.int_segment_assignments values
+            ('shop', 'manual', '2024-03-10', 2), ('shop', 'manual', '2024-03-20', 3),
+            ('shop', 'manual', '2024-03-02', 1), ('bank', 'manual', '2024-03-02', 2)
+    """)
+    found = segment_causes(segments)
+    assert [found["manual", day] for day in (9, 10, 19, 20, 31)] == [
+        ("late events", 4),
+        *2 * [("late assignments", 2)],
+        *2 * [("late assignments", 3)],
+    ]
+    assert found["plain", 31] == ("late events", 4)
+    segments.execute("""
+        insert into raw.recompute_requests by name
+        select 'shop' as user_id, date '1970-01-01' as from_date, date '1969-12-31' as to_date,
+            'withdrawn: events/x.csv' as cause, 'pending' as state
+    """)
+    found = segment_causes(segments)
+    assert [found["manual", day] for day in (9, 10)] == [("withdrawn file", 5), ("late assignments", 2)]
+    assert found["plain", 9] == ("late events", 4)
+
+
+@pytest.mark.parametrize(
+    "older",
+    [
+        "drop table former.marts.segment_performance",
+        "drop table former.marts.segment_kpis",
+        "alter table former.marts.customer_segments_v2 drop column versions",
+        "alter table former.marts.segment_performance drop column segment_key",
+    ],
+)
+def test_a_release_without_these_columns_says_nothing_of_segments(
+    segments: duckdb.DuckDBPyConnection, older: str
+) -> None:
+    segments.execute(older)
+    segments.execute("update former.marts.behavioral_analytics set orders = 2 where day(date) = 7")
+    assert segment_causes(segments) == {(None, 7): ("unexplained", None)}

@@ -1,84 +1,73 @@
+{% set columns = [
+    'user_id', 'date', 'known_customers', 'seen_customers', 'active_customers', 'at_risk_customers', 'churned_customers',
+    'buyer_customers', 'repeat_buyer_customers', 'new_customers', 'newly_churned_customers', 'customers_with_event',
+    'total_events', 'total_page_views', 'total_product_views', 'total_add_to_cart', 'total_purchases', 'buyers_that_day',
+    'gross_amount', 'refund_amount', 'session_count', 'engaged_session_count', 'session_seconds'
+] %}
+
 with clock as (
 
     select * from {{ ref('int_tenant_clock') }}
 
 ),
 
-daily as (
-
-    select * from {{ ref('int_tenant_daily') }}
-
-),
-
-presence_changes as (
-
-    select * from {{ ref('int_presence_changes') }}
-
-),
-
-purchase_state_changes as (
-
-    select * from {{ ref('int_purchase_state_changes') }}
-
-),
-
-changes as (
-
-    select * from presence_changes
-    union all
-    select * from purchase_state_changes
-
-),
-
-{% set states = ['known', 'seen', 'active', 'at_risk', 'churned', 'buyer', 'repeat_buyer'] %}
-
-changes_by_date as (
+tenants as (
 
     select
-        changes.user_id,
-        -- Who signed up before the tenant's first event counts from the first date that there is.
-        greatest(changes.change_date, clock.first_event_date) as change_date,
-        {%- for state in states %}
-            sum(changes.entered_count - changes.left_count) filter (where changes.state = '{{ state }}')
-                as {{ state }}_change,
-        {%- endfor %}
-        sum(changes.entered_count) filter (where changes.state = 'seen') as new_customers,
-        sum(changes.entered_count) filter (where changes.state = 'churned') as newly_churned_customers
-    from changes
-    inner join clock on changes.user_id = clock.user_id
-    group by changes.user_id, greatest(changes.change_date, clock.first_event_date)
+        *,
+        event_date as date
+    from {{ ref('int_tenant_stocks') }}
+
+),
+
+segments as (
+
+    select
+        *,
+        member_customers as known_customers
+    from {{ ref('int_segment_daily') }}
+    where is_active
 
 ),
 
 stocks as (
 
     select
-        daily.*,
-        {%- for state in states %}
-            coalesce(sum(changes_by_date.{{ state }}_change) over to_date, 0) as {{ state }}_customers,
-        {%- endfor %}
-        coalesce(changes_by_date.new_customers, 0) as new_customers,
-        coalesce(changes_by_date.newly_churned_customers, 0) as newly_churned_customers
-    from daily
-    left join changes_by_date
-        on
-            daily.user_id = changes_by_date.user_id
-            and daily.event_date = changes_by_date.change_date
-    window to_date as (
-        partition by daily.user_id
-        order by daily.event_date
-        rows unbounded preceding
-    )
+        cast(null as varchar) as segment_key,
+        cast(null as uuid) as segment_id,
+        cast(null as boolean) as is_additive,
+        {{ columns | join(',\n        ') }}
+    from tenants
+
+    union all
+
+    select
+        segment_key,
+        segment_id,
+        is_exclusive as is_additive,
+        {{ columns | join(',\n        ') }}
+    from segments
+
+),
+
+-- Where refunds outweigh what was charged, nothing is shared.
+revenues as (
+
+    select
+        user_id,
+        date,
+        cast(greatest(gross_amount - refund_amount, 0) as double) as revenue
+    from tenants
 
 ),
 
 analytics as (
 
     select
-        {{ surrogate_uuid(['stocks.user_id', 'null', 'stocks.event_date']) }} as id,
+        {{ surrogate_uuid(['stocks.user_id', 'stocks.segment_key', 'stocks.date']) }} as id,
         stocks.user_id,
-        cast(null as varchar) as segment_id,
-        stocks.event_date as date,
+        stocks.segment_id,
+        stocks.date,
         cast(stocks.known_customers as integer) as total_customers,
         cast(stocks.new_customers as integer) as new_customers,
         cast(stocks.active_customers as integer) as active_customers,
@@ -94,7 +83,7 @@ analytics as (
         stocks.repeat_buyer_customers / nullif(stocks.buyer_customers, 0) as repeat_purchase_rate,
         cast(stocks.gross_amount / nullif(stocks.total_purchases, 0) as decimal(18, 4)) as avg_order_value,
         cast(stocks.gross_amount - stocks.refund_amount as decimal(18, 4)) as revenue,
-        {{ utc_instant(add_days('stocks.event_date', 1), 'clock.timezone') }} as created_at,
+        {{ utc_instant(add_days('stocks.date', 1), 'clock.timezone') }} as created_at,
         cast(stocks.known_customers - stocks.seen_customers as bigint) as customers_without_event,
         cast(stocks.customers_with_event as bigint) as customers_with_event,
         cast(stocks.buyers_that_day as bigint) as buyers_that_day,
@@ -106,9 +95,15 @@ analytics as (
         cast(stocks.session_seconds as bigint) as session_seconds,
         cast(stocks.total_events as bigint) as total_events,
         cast(stocks.gross_amount as decimal(18, 4)) as gross_amount,
-        cast(stocks.refund_amount as decimal(18, 4)) as refund_amount
+        cast(stocks.refund_amount as decimal(18, 4)) as refund_amount,
+        case
+            when stocks.segment_key is not null
+                then cast(stocks.gross_amount - stocks.refund_amount as double) / nullif(revenues.revenue, 0)
+        end as revenue_share,
+        stocks.is_additive
     from stocks
     inner join clock on stocks.user_id = clock.user_id
+    left join revenues on stocks.user_id = revenues.user_id and stocks.date = revenues.date
 
 )
 

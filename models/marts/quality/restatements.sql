@@ -13,6 +13,7 @@ described as (
         user_id,
         release_id,
         previous_release_id,
+        segment_key,
         figure,
         cause,
         load_id,

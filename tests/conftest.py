@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from small_data import fill
 from small_warehouse import SmallWarehouse, parse_project
+
+from orchestration import release
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +36,23 @@ def built_warehouse(dbt_manifest: Manifest, tmp_path_factory: pytest.TempPathFac
     fill(warehouse)
     warehouse.build()
     return warehouse
+
+
+@pytest.fixture(scope="session")
+def published(
+    built_warehouse: SmallWarehouse, manifest: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Return the home of a small published release."""
+    warehouse = built_warehouse.copy_to(tmp_path_factory.mktemp("published"))
+    release.publish(
+        warehouse.database,
+        warehouse.home,
+        manifest,
+        run_id="run",
+        published_at=datetime(2024, 11, 11, tzinfo=UTC),
+        code_checksum="code",
+    )
+    return warehouse.home
 
 
 @pytest.fixture

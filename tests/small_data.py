@@ -6,13 +6,15 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from small_warehouse import customer, event, organization
+from small_warehouse import assignment, customer, event, organization
 
 if TYPE_CHECKING:
     from small_warehouse import Row, SmallWarehouse
 
 LAST_DAY = datetime(2024, 11, 9, tzinfo=UTC)
 CUSTOMERS = 12
+MANUAL = "vip_by_hand"
+"""The shipped segment that people are put into by hand."""
 LEAKS = {
     "e-mail in a JSON key's value": "jane.key@example.com",
     "e-mail in a JSON text": "jane.value@example.com",
@@ -27,17 +29,19 @@ LEAKS = {
     "card number in a JSON text": "4111 1111 1111 1111",
     "name under a nested key": "Janine Mustermann",
     "name of a profile": "Jane Musterfrau",
-    "birth date of a profile": "1987-06-05",
+    "birth date of a profile": "1987-11-25",
     "IPv4 address": "203.0.113.77",
     "IPv4 address with a port": "198.51.100.42",
     "IPv6 address": "8a2e:370:7348",
     "latitude of an event": "52.520008",
     "longitude of an event": "13.404954",
-    "latitude of a profile": "48.137154",
-    "longitude of a profile": "11.576124",
+    "latitude of a profile": "52.537154",
+    "longitude of a profile": "13.444915",
     "street of a location": "Musterallee 7",
     "build of a device": "TQ3A.230805.001",
     "secret in a URL": "s3cr3t-token",
+    "e-mail of an assignment's actor": "actor@example.com",
+    "phone in an assignment's reason": "+49 40 7654321",
     "text of a rejected row": "rejected.jane@example.com",
 }
 """Personal data by where it hides; each stands somewhere in the raw tables and in no public mart."""
@@ -48,11 +52,19 @@ def fill(warehouse: SmallWarehouse) -> None:
     warehouse.load(
         organizations=[
             organization(
-                "shop", "2024-01-01", org_type="ecommerce", timezone="Europe/Berlin", currency="EUR", name="Shop"
+                "shop",
+                "2024-01-01",
+                org_type="ecommerce",
+                timezone="Europe/Berlin",
+                currency="EUR",
+                name="Shop",
+                latitude=52.52,
+                longitude=13.405,
             )
         ],
         customers=_profiles(),
         events=[*_ordinary_events("shop"), *_ordinary_events("bank"), *_events_with_personal_data()],
+        segment_assignments=_assignments(),
     )
     warehouse.execute(
         """
@@ -136,6 +148,22 @@ def _profiles() -> list[Row]:
         )
     )
     return rows
+
+
+def _assignments() -> list[Row]:
+    """Return decisions of every outcome."""
+    return [
+        assignment(MANUAL, "customer-01", "2024-10-01 08:00:00", actor=LEAKS["e-mail of an assignment's actor"]),
+        assignment(
+            MANUAL, "customer-01", "2024-10-02 08:00:00", reason="call " + LEAKS["phone in an assignment's reason"]
+        ),
+        assignment(MANUAL, "customer-02", "2024-10-01 08:00:00", actor="ann", reason="press list"),
+        assignment(MANUAL, "customer-02", "2024-10-09 08:00:00", "remove", actor="ann"),
+        assignment(MANUAL, "customer-01", "2024-10-05 08:00:00", user_id="bank"),
+        assignment(MANUAL, "customer-04", "2024-11-10 02:00:00"),
+        assignment(MANUAL, "nobody", "2024-10-01 08:00:00"),
+        assignment(MANUAL, "customer-01", "2024-10-01 08:00:00", user_id="nobody's shop"),
+    ]
 
 
 def _events_with_personal_data() -> list[Row]:

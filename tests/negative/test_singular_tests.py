@@ -71,6 +71,13 @@ VIOLATIONS: dict[str, list[str]] = {
         "update marts.cohort_retention set return_on_rate = 0 where not is_complete",
         "update marts.cohort_retention set return_on_count = 0, return_on_or_after_count = 0 where period_number = 0",
     ],
+    "customer_attributes_agree_with_the_marts": [
+        "update restricted.customer_attributes set order_count = order_count + 1 where customer_id = 'customer-03'",
+        "update restricted.customer_attributes set rfm_segment = 'Lost' where customer_id = 'customer-00'",
+        "update restricted.customer_attributes set tenure_days = tenure_days + 1 where customer_id = 'browser'",
+        "update restricted.customer_attributes set favourite_category = 'pens' where customer_id = 'customer-03'",
+        "delete from restricted.customer_attributes where customer_id = 'browser'",
+    ],
     "customer_behavior_summary_adds_up": [
         "update marts.customer_behavior_summary set total_events = total_events + 1 where customer_id = 'browser'",
         "update marts.customer_behavior_summary set total_spent = total_spent + 1 where customer_id = 'browser'",
@@ -130,6 +137,16 @@ VIOLATIONS: dict[str, list[str]] = {
         "update marts.data_as_of set pending_event_count = pending_event_count - 1 where user_id = 'shop'",
         "delete from marts.data_as_of where user_id = 'shop'",
     ],
+    "exclusive_families_sum_to_the_tenant": [
+        "update marts.behavioral_analytics set buyers_to_date = 100000 where segment_id is not null",
+        "update marts.behavioral_analytics set is_additive = false where segment_id is not null",
+        "update marts.behavioral_analytics set session_count = 0 where segment_id is null",
+        # Families that hold as many customers as the tenant has hold all that it has.
+        """
+        update marts.behavioral_analytics
+        set total_customers = 0, total_events = total_events + case when segment_id is null then 1000 else 0 end
+        """,
+    ],
     "load_ledger_adds_up": [
         "update raw.load_ledger set row_count = row_count + 1 where feed = 'events'",
         "update raw.load_ledger set rejected_count = null where feed = 'events'",
@@ -169,11 +186,13 @@ VIOLATIONS: dict[str, list[str]] = {
         "update seeds.pii_keys set key = 'Email' where key = 'email'",
     ],
     "restatements_say_what_changed": [
-        # Nothing changed, the release before is the later one, an unknown cause, late events without their load.
-        "insert into raw.restatements values ('b', 'a', 'shop', 'revenue', 'late events', 1, 5, 5, '2024-11-09', null)",
-        "insert into raw.restatements values ('a', 'b', 'shop', 'revenue', 'late events', 1, 5, 6, '2024-11-09', null)",
-        "insert into raw.restatements values ('b', 'a', 'shop', 'revenue', 'by chance', 1, 5, 6, '2024-11-09', null)",
-        "insert into raw.restatements values ('b', 'a', 'shop', 'revenue', 'late events', null, 5, 6, null, null)",
+        # Nothing changed, the release before is the later one, an unknown cause, late events without their load,
+        # late assignments of all customers.
+        "insert into raw.restatements values ('b', 'a', 'shop', null, 'revenue', 'late events', 1, 5, 5, null, null)",
+        "insert into raw.restatements values ('a', 'b', 'shop', null, 'revenue', 'late events', 1, 5, 6, null, null)",
+        "insert into raw.restatements values ('b', 'a', 'shop', null, 'revenue', 'by chance', 1, 5, 6, null, null)",
+        "insert into raw.restatements values ('b', 'a', 'x', null, 'revenue', 'late events', null, 5, 6, null, null)",
+        "insert into raw.restatements values ('b', 'a', 'x', null, 'revenue', 'late assignments', 1, 5, 6, null, null)",
     ],
     "rfm_grid_is_total_and_disjoint": [
         "delete from seeds.rfm_grid where recency_score = 1 and fm_score = 1",
@@ -191,11 +210,169 @@ VIOLATIONS: dict[str, list[str]] = {
         "update marts.rfm_thresholds set score = 6 - score where dimension = 'monetary'",
         "update marts.rfm_thresholds set customer_count = customer_count + 1",
     ],
+    "segment_assignment_log_states_alternate": [
+        "update marts.segment_assignment_log set is_effective = true where outcome = 'no change'",
+        "update marts.segment_assignment_log set action = 'remove' where customer_id = 'customer-02'",
+        "delete from marts.segment_assignment_log where outcome = 'unknown tenant'",
+    ],
+    "segment_members_are_explained": [
+        "delete from marts.segment_membership_explain where customer_id = 'customer-03'",
+        "update marts.segment_membership_explain set is_met = false where customer_id = 'customer-03'",
+        "update marts.segment_membership_explain set is_met = true where not is_member",
+        "delete from marts.segment_members where customer_id = 'customer-03'",
+    ],
+    "segment_members_do_not_overlap": [
+        "update marts.segment_members set left_date = joined_date, left_at = joined_at where is_current",
+        "update marts.segment_members set is_current = false where customer_id = 'customer-03'",
+        "update marts.segment_members set joined_date = '2099-01-01' where customer_id = 'customer-03'",
+        "insert into marts.segment_members select * from marts.segment_members where customer_id = 'customer-03'",
+        "update marts.segment_members set joined_date = '2001-01-01' where assignment_type = 'automatic'",
+    ],
     "segment_overrides_are_disjoint": [
         "insert into seeds.segment_overrides values ('Champions', 'High', 'Low', 'Lost', 'twice')",
         "update seeds.segment_overrides set churn_band = 'Higher' where churn_band = 'High'",
         "update seeds.segment_overrides set final_segment = grid_segment where grid_segment = 'Hibernating'",
         "update seeds.segment_overrides set final_segment = 'No Purchase Yet' where grid_segment = 'Hibernating'",
+    ],
+    "criteria_aliases_are_unique": [
+        "update seeds.criteria_fields set aliases = 'minOrders:>=' where field = 'gross_spent'",
+        "update seeds.criteria_fields set aliases = 'minGross:like' where field = 'gross_spent'",
+        "update seeds.criteria_fields set aliases = 'any:>=' where field = 'gross_spent'",
+        "update seeds.criteria_fields set aliases = 'cities:>=' where field = 'city'",
+        "update seeds.criteria_fields set is_rankable = true where field = 'city'",
+    ],
+    "exclusive_families_are_disjoint": [
+        "update seeds.segment_rules set value = 'Champions|Lost' where segment_key = 'rfm_champions'",
+        "update seeds.segment_rules set value = 'Champion' where segment_key = 'rfm_champions'",
+        "update seeds.segment_rules set operator = '!=' where segment_key = 'rfm_champions'",
+        "update seeds.segment_rules set field = 'city' where segment_key = 'rfm_champions'",
+        "update seeds.segment_rules set rule_number = 2 where segment_key = 'rfm_champions'",
+        "update seeds.segments set is_active = false where segment_key = 'rfm_no_purchase'",
+        "update seeds.segments set is_exclusive = false where segment_key = 'rfm_lost'",
+        "update seeds.segments set is_exclusive = true where segment_key = 'at_risk'",
+    ],
+    "loyalty_tiers_rise": [
+        "update seeds.loyalty_tiers set points_from = 500 where loyalty_tier = 'gold'",
+        "update seeds.loyalty_tiers set points_from = -1 where loyalty_tier = 'bronze'",
+        "update seeds.loyalty_tiers set tier_rank = 0 where loyalty_tier = 'bronze'",
+        "update seeds.loyalty_tiers set loyalty_tier = 'Gold' where loyalty_tier = 'gold'",
+    ],
+    "segment_event_rules_name_known_events": [
+        "update seeds.segment_rules set subject = 'purchace' where field = 'event_days'",
+        "update seeds.segment_rules set subject = null where field = 'event_days'",
+        "update seeds.segment_rules set match_value = null where segment_key = 'vip_upsell'",
+        "update seeds.segment_rules set match_key = 'colour' where match_value = 'wine'",
+        "update seeds.segment_rules set match_key = 'lines' where match_value = 'wine'",
+        "update seeds.segment_rules set match_value = 'Wine' where match_value = 'wine'",
+        "update seeds.segment_rules set sum_property = 'quantity' where field = 'event_days'",
+        "update seeds.segment_rules set field = 'event_sum', sum_property = 'order_id' where field = 'event_days'",
+        "update seeds.segment_rules set first_day = null where field = 'event_days'",
+        "update seeds.segment_rules set last_day = first_day - 1 where field = 'event_days'",
+        "update seeds.segment_rules set last_day = 30 where segment_key = 'at_risk'",
+        "update seeds.segment_rules set subject = 'purchase' where segment_key = 'at_risk'",
+        "update seeds.segment_rules set subject = null where segment_key = 'became_at_risk'",
+    ],
+    "segment_rules_fit_their_fields": [
+        "update seeds.segment_rules set field = 'days_since' where segment_key = 'at_risk'",
+        "update seeds.segment_rules set operator = 'contains' where segment_key = 'at_risk'",
+        "update seeds.segment_rules set operator = 'top_percent' where segment_key = 'at_risk'",
+        "update seeds.segment_rules set operator = 'is_null' where segment_key = 'at_risk'",
+        "update seeds.segment_rules set value = null where segment_key = 'at_risk'",
+        "update seeds.segment_rules set value = 'sixty' where segment_key = 'at_risk'",
+        "update seeds.segment_rules set value = 'nan' where segment_key = 'at_risk'",
+        "update seeds.segment_rules set value = '60|70' where segment_key = 'at_risk'",
+        "update seeds.segment_rules set value = '45' where segment_key = 'about_to_lapse'",
+        "update seeds.segment_rules set value = '59|45' where segment_key = 'about_to_lapse'",
+        "update seeds.segment_rules set value = '2024-12-31|2024-10-01' where segment_key = 'q4_2024'",
+        "update seeds.segment_rules set value = '2024-10-01|2024-12-32' where segment_key = 'q4_2024'",
+        "update seeds.segment_rules set value = '0' where segment_key = 'vip_customers'",
+        "update seeds.segment_rules set value = '101' where segment_key = 'vip_customers'",
+        "update seeds.segment_rules set value = 'yes' where segment_key = 'email_subscribers'",
+        "update seeds.segment_rules set value = '-1' where segment_key = 'birthday_this_month'",
+        "update seeds.segment_rules set value = 'gold|' where segment_key = 'vip_upsell' and field = 'loyalty_tier'",
+    ],
+    "segments_derive_from_plain_segments": [
+        "update seeds.segment_rules set subject = 'at_rask' where segment_key = 'became_at_risk'",
+        "update seeds.segment_rules set subject = 'just_reached_vip' where segment_key = 'became_at_risk'",
+        "update seeds.segment_rules set subject = 'vip_by_hand' where segment_key = 'became_at_risk'",
+        "update seeds.segments set is_active = false where segment_key = 'at_risk'",
+        "update seeds.segments set user_id = 'shop' where segment_key = 'at_risk'",
+        "update seeds.segment_rules set segment_key = 'became_at_risk', rule_number = 2 where segment_key = 'at_risk'",
+    ],
+    "segments_have_their_rules": [
+        "delete from seeds.segment_rules where segment_key = 'at_risk'",
+        "delete from seeds.segments where segment_key = 'at_risk'",
+        "update seeds.segment_rules set since = '2001-01-01' where segment_key = 'at_risk'",
+        "update seeds.segment_rules set segment_key = 'vip_by_hand' where segment_key = 'at_risk'",
+        "update seeds.segment_rules set group_number = 2 where segment_key = 'at_risk'",
+        "update seeds.segment_rules set group_number = 4 where segment_key = 'health_conscious' and group_number = 2",
+        "update seeds.segment_rules set rule_number = 2 where segment_key = 'at_risk'",
+        "delete from seeds.segment_rules where segment_key = 'win_back' and rule_number = 2",
+        (
+            "insert into seeds.segment_rules select segment_rules.* replace (number as rule_number) "
+            "from seeds.segment_rules, range(2, 22) as numbers (number) where segment_key = 'at_risk'"
+        ),
+    ],
+    "segments_keep_their_identity": [
+        (
+            "insert into seeds.segments select * replace ('shop' as user_id, date '2024-01-01' as since) "
+            "from seeds.segments where segment_key = 'lapsed'"
+        ),
+        (
+            "insert into seeds.segments select * replace (false as is_automatic, date '2024-01-01' as since) "
+            "from seeds.segments where segment_key = 'lapsed'"
+        ),
+        "update seeds.segments set segment_key = 'At-Risk' where segment_key = 'at_risk'",
+        "update seeds.segments set name = 'LAPSED', user_id = 'shop' where segment_key = 'at_risk'",
+    ],
+    "segment_kpis_add_up": [
+        "update marts.segment_kpis set membership_count = membership_count + 1",
+        "update marts.segment_kpis set distinct_member_count = distinct_member_count - 1 where user_id = 'shop'",
+        "update marts.segment_kpis set segments_with_members_count = segments_with_members_count + 1",
+        "update marts.segment_kpis set active_segment_count = 0",
+        "delete from marts.segment_kpis where user_id = 'shop'",
+    ],
+    "segment_overlap_is_bounded": [
+        "update marts.segment_overlap set both_count = member_count_a + 1",
+        "update marts.segment_overlap set member_count_b = member_count_b + 1",
+        "update marts.segment_overlap set customer_count = 0",
+        "update marts.segment_overlap set jaccard = 1",
+        "delete from marts.segment_overlap where segment_a = (select min(segment_a) from marts.segment_overlap)",
+    ],
+    "segment_performance_adds_up": [
+        "update marts.segment_performance set member_count = member_count + 1",
+        "update marts.segment_performance set active_members = active_members - 1",
+        "update marts.segment_performance set net_to_date = net_to_date + 1",
+        "update marts.segment_performance set churn_rate = 1.5",
+        "update marts.segment_performance set engagement_score = 101",
+        "update marts.segment_performance set revenue_generated = revenue_generated + 0.0001",
+        "update marts.behavioral_analytics set total_purchases = total_purchases + 1 where segment_id is not null",
+        "delete from marts.segment_performance where date = (select max(date) from marts.segment_performance)",
+    ],
+    "segment_sizes_add_up": [
+        # A wrong stock, a cause too many, a date that is missing at either end, a retired segment that has members.
+        "update marts.segment_size_daily set member_count = member_count + 1",
+        "update marts.segment_size_daily set joined_count = joined_count + 1, joined_by_data = joined_by_data + 1",
+        "update marts.segment_size_daily set joined_by_data = joined_by_data + 1",
+        "update marts.segment_size_daily set left_by_assignment = left_by_assignment + 1",
+        "delete from marts.segment_size_daily where date = (select max(date) from marts.segment_size_daily)",
+        "delete from marts.segment_size_daily where date = (select min(date) from marts.segment_size_daily)",
+        "update marts.segment_size_daily set is_active = false",
+    ],
+    "segment_transitions_tie_to_sizes": [
+        """
+        insert into marts.segment_transitions by name
+        select id, user_id, segment_id as to_segment_id, family, segment_key as to_segment, 1 as customer_count, date
+        from marts.segment_size_daily where is_exclusive limit 1
+        """,
+        """
+        insert into marts.segment_transitions by name
+        select
+            id, user_id, segment_id as from_segment_id, segment_id as to_segment_id, family,
+            segment_key as from_segment, segment_key as to_segment, 0 as customer_count, date
+        from marts.segment_size_daily where is_exclusive limit 1
+        """,
+        "update marts.segment_size_daily set left_count = left_count + 1 where is_exclusive",
     ],
     "sessions_hold_every_behavioral_event": [
         "update intermediate.int_sessions set event_count = event_count + 1 where customer_id = 'browser'",

@@ -71,7 +71,7 @@ def test_rows_in_rows_out_and_dates_of_a_day(copied_warehouse: SmallWarehouse, m
     """Two events of one tenant on two dates, one of them new: three session days."""
     copied_warehouse.publish()
     copied_warehouse.load(events=[event("a", "2024-10-19 12:00:00"), event("a", "2023-12-24 12:00:00")])
-    copied_warehouse.build("--select", "+customer_daily", "--exclude-resource-type", "seed")
+    copied_warehouse.build("--select", "+customer_daily", "+int_segment_changes", "--exclude-resource-type", "seed")
     daily, sessions = "model.customer_warehouse.customer_daily", "model.customer_warehouse.int_sessions"
     with copied_warehouse.connect() as con:
         count = "select count(*) from {}"
@@ -87,6 +87,8 @@ def test_rows_in_rows_out_and_dates_of_a_day(copied_warehouse: SmallWarehouse, m
         assert day.replaced(daily) == (2, on_dates)
         assert 2 <= on_dates < rows
         assert day.replaced(sessions)[0] == 4, "of each date also the session day before"
+        due = con.execute("select count(*) from intermediate.int_segment_due_dates").fetchone()[0]
+        assert day.replaced("model.customer_warehouse.int_segment_changes")[0] == due > 0
         assert day.table_rows(daily) == rows
         assert day.rows_in(daily) == sum(day.rows[table] for table in tables_under(manifest, daily)) > 0
         assert day.table_rows("model.customer_warehouse.stg_events") is None

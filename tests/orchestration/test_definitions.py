@@ -18,6 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 from orchestration import cli, ledger, load
+from orchestration.assets.raw import FEEDS
 from orchestration.home import (
     Home,
     SettingError,
@@ -71,19 +72,25 @@ def test_the_asset_graph_is_the_one_we_mean() -> None:
             "events",
             "customers",
             "organizations",
+            "segment_assignments",
             "load_ledger",
             "rejected_rows",
             "tenant_loads",
             "recompute_requests",
+            "segment_exports",
+            "segment_lookalikes",
         )
     }
     marts = {path.stem for path in (PROJECT_DIR / "models" / "marts").rglob("*.sql")}
     published = {key.to_user_string() for key in keys["release"].parent_keys}
-    assert {f"marts/{mart}" for mart in marts - {"customer_contacts"}} <= published
+    assert {f"marts/{mart}" for mart in marts - {"customer_contacts", "customer_attributes"}} <= published
     upstream_of_sessions = {key.to_user_string() for key in keys["marts/sessions"].parent_keys}
     assert upstream_of_sessions == {"intermediate/int_sessions", "intermediate/int_session_channels"}
     checks = {(check.asset_key.to_user_string(), check.name) for check in graph.asset_check_keys}
-    assert {(f"raw/{feed}", "gate_1") for feed in ("events", "customers", "organizations")} <= checks
+    assert {
+        (f"raw/{feed}", "gate_1") for feed in ("events", "customers", "organizations", "segment_assignments")
+    } <= checks
+    assert {(f"raw/{feed}", "gate_1") for feed in FEEDS} <= checks
     assert ("release", "gate_3") in checks
     assert ("marts/orders", "orders_balance") in checks
 
@@ -179,11 +186,25 @@ def test_incremental_checksum_follows_what_incremental_models_read(manifest: dic
     assert after_change_of(f"{key}stg_events") != before
     assert after_change_of("seed.customer_warehouse.event_types") != before
     assert after_change_of(f"{key}customer_rfm") == before
-    assert after_change_of("seed.customer_warehouse.rfm_grid") == before
+    assert after_change_of("seed.customer_warehouse.churn_bands") == before
     for macro in ("default__get_incremental_replace_dates_sql", "duckdb__create_table_as", "batches_of"):
         before = incremental_checksum(manifest)
         manifest["macros"][f"macro.customer_warehouse.{macro}"]["macro_sql"] += " "
         assert incremental_checksum(manifest) != before, macro
+
+
+def test_incremental_checksum_leaves_dated_seeds_out(manifest: dict) -> None:
+    node = manifest["nodes"]["seed.customer_warehouse.event_types"]
+    original = node["checksum"], node["config"]["meta"]
+    node["config"]["meta"] = {"dated": True}
+    before = incremental_checksum(manifest)
+    node["checksum"] = {"name": "sha256", "checksum": "changed"}
+    changed = incremental_checksum(manifest)
+    node["config"]["meta"] = {"dated": False}
+    undated = incremental_checksum(manifest)
+    node["checksum"], node["config"]["meta"] = original
+    assert changed == before
+    assert undated != before
 
 
 def test_project_checksum_follows_every_file_that_dbt_reads(tmp_path: Path) -> None:
@@ -206,6 +227,13 @@ def test_a_raw_file_that_is_still_written_to_starts_no_run(tmp_path: Path) -> No
     file.write_text("ab")
     os.utime(file, (written, written))
     assert fingerprint(tmp_path, written + 60) != settled
+
+
+def test_record_of_an_export_starts_no_run(tmp_path: Path) -> None:
+    before = fingerprint(tmp_path, time.time())
+    (tmp_path / "segment_exports").mkdir()
+    (tmp_path / "segment_exports" / "a.jsonl").write_text("{}")
+    assert fingerprint(tmp_path, time.time()) == before
 
 
 def test_the_second_run_is_told_who_holds_the_warehouse(tmp_path: Path) -> None:

@@ -76,12 +76,16 @@ class Warehouse:
         """Return every mart that two runs must agree on, as a set of rows."""
         with self.release() as con:
             columns: dict[str, list[str]] = {}
-            for table, column in con.execute(
-                "select table_name, column_name from duckdb_columns() where schema_name = 'marts' order by column_index"
-            ).fetchall():
-                is_quality = table in {"rejected_events", "rejected_rows", "data_as_of"}
+            # A list is no member of a set: its text is.
+            for table, column, name in con.execute("""
+                select
+                    table_name, column_name,
+                    column_name || case when data_type like '%[]' then '::varchar' else '' end
+                from duckdb_columns() where schema_name = 'marts' order by column_index
+            """).fetchall():
+                is_quality = table in {"rejected_events", "rejected_rows", "data_as_of", "segment_assignment_log"}
                 if table not in LEDGERS and not (is_quality and column in DATED_BY_LOAD):
-                    columns.setdefault(table, []).append(column)
+                    columns.setdefault(table, []).append(name)
             return {
                 table: set(con.execute(f"select {', '.join(names)} from marts.{table}").fetchall())
                 for table, names in columns.items()

@@ -138,6 +138,7 @@ def assert_nothing_lost_or_doubled(warehouse: Warehouse, undisturbed: Warehouse)
         assert warehouse.rows(f"select count(*) - count(distinct {key}) from marts.{mart}") == [(0,)], mart
 
 
+@pytest.mark.deep
 def test_killed_in_every_layer_and_resumed_under_another_clock(undisturbed: Warehouse, tmp_path: Path) -> None:
     """Five runs: killed four times, each time further on; the last one a day earlier, in another time zone."""
     warehouse = with_one_more_tenant(undisturbed, tmp_path / "home")

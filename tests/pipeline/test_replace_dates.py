@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
-from small_warehouse import event, organization
+from small_warehouse import assignment, event, organization
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -181,3 +181,27 @@ def test_a_run_with_nothing_new_replaces_nothing(published: tuple[SmallWarehouse
     warehouse.execute("update marts.customer_behavior_events set browser = 'marker'")
     run(warehouse)
     assert warehouse.query("select distinct browser from marts.customer_behavior_events") == [("marker",)]
+
+
+def test_assignments_make_no_tenant_and_touch_no_date(published: tuple[SmallWarehouse, int]) -> None:
+    warehouse, _ = published
+    tenants = "select user_id, as_of_date, last_loaded_at from marts.data_as_of order by all"
+    marts = ["--select", "+segment_assignment_log", "+data_as_of", "--exclude-resource-type", "seed"]
+    warehouse.build(*marts)
+    before = warehouse.query(tenants)
+    rows = [
+        assignment("vip", "customer-05", "2024-11-09 12:00:00"),
+        assignment("vip", "customer-05", "2024-11-09 12:00:00", user_id="a slip"),
+    ]
+    warehouse.load(segment_assignments=rows, loaded_at=SECOND_LOADED_AT)
+    # What withdrawing a file of assignments asks for: a range without days.
+    warehouse.execute("""
+        insert into raw.recompute_requests by name
+        select 1 as request_id, 'shop' as user_id, date '1970-01-01' as from_date, date '1969-12-31' as to_date,
+            'withdrawn' as cause, 'pending' as state
+    """)
+    warehouse.build(*marts)
+    assert warehouse.query("select * from intermediate.int_touched_dates") == []
+    assert warehouse.query(tenants) == before
+    log = "select user_id, outcome from marts.segment_assignment_log where assigned_date = '2024-11-09' order by all"
+    assert warehouse.query(log) == [("a slip", "unknown tenant"), ("shop", "effective")]

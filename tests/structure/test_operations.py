@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import click
-    from small_warehouse import SmallWarehouse
 
 OPERATIONS = (PROJECT_DIR / "docs" / "operations.md").read_text(encoding="utf-8")
 QUERIES = re.findall(r"^```sql\n(.*?)^```$", OPERATIONS, flags=re.DOTALL | re.MULTILINE)
@@ -84,23 +82,6 @@ def test_every_command_exists(call: str) -> None:
         elif word.islower():
             assert word in getattr(command, "commands", {}), call
             command = command.commands[word]  # type: ignore[attr-defined]
-
-
-@pytest.fixture(scope="module")
-def published(
-    built_warehouse: SmallWarehouse, manifest: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """Return the home of a small published release."""
-    warehouse = built_warehouse.copy_to(tmp_path_factory.mktemp("published"))
-    release.publish(
-        warehouse.database,
-        warehouse.home,
-        manifest,
-        run_id="run",
-        published_at=datetime(2024, 11, 11, tzinfo=UTC),
-        code_checksum="code",
-    )
-    return warehouse.home
 
 
 def test_the_queries_are_found() -> None:

@@ -16,7 +16,10 @@ pending_loads as (
 
 profiles as (
 
-    select * from {{ ref('int_customer_profiles') }}
+    select
+        *,
+        coalesce(min(signup_at) over (partition by user_id, customer_id), known_at) as first_known_at
+    from {{ ref('int_customer_profiles') }}
 
 ),
 
@@ -39,7 +42,8 @@ requests as (
 
 ),
 
--- A first version counts from the customer's start; a later one changes nothing before its time.
+-- A first version counts from the customer's start, which another version may have set earlier; a later one changes
+-- nothing before its time.
 pending_profiles as (
 
     select
@@ -50,7 +54,7 @@ pending_profiles as (
                 least(
                     activity.first_event_date,
                     cast(
-                        {{ local_time('coalesce(profiles.signup_at, profiles.known_at)', 'clock.timezone') }} as date
+                        {{ local_time('profiles.first_known_at', 'clock.timezone') }} as date
                     )
                 )
             )

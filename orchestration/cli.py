@@ -132,7 +132,8 @@ def run_job(home: Home, parameters: Parameters) -> int:
     from orchestration.definitions import defs
 
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    with dg.DagsterInstance.get() as instance:
+    # The run ledger tells of this run. Dagster's own history in SQLite would cost as much as a small day's models.
+    with dg.DagsterInstance.ephemeral() as instance:
         result = defs.resolve_job_def("daily").execute_in_process(
             run_config=parameters.run_config() | quiet, instance=instance, raise_on_error=False
         )

@@ -40,13 +40,13 @@ format: setup ## Let ruff and sqlfluff mend what they can
 	$(BIN)/ruff check --fix .
 	$(BIN)/sqlfluff fix --processes 2 --disable-progress-bar models tests/dbt
 
-# A file's tests stay together, because they share warehouses.
-PYTEST := $(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile
+# A file's tests stay together, because they share warehouses. One thread for trees: workers that share cores wait for each other's.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile
 
-test: setup lint ## Everything but the large and the foreign data sets
+test: setup lint ## Everything but what takes minutes and the foreign data sets
 	$(PYTEST)
 
-test-deep: setup ## What takes minutes: 500 histories, planted mistakes in the touched dates, every fault by itself
+test-deep: setup ## What takes minutes: real data, 500 histories, planted mistakes in the touched dates, faults
 	$(PYTEST) -m deep
 
 test-data: setup ## The data sets that are not ours to ship: make test-data DATA=path

@@ -27,6 +27,8 @@ from orchestration.home import PROJECT_DIR, Home, exclusive
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.deep
+
 KIOSK = """\
 user_id,id,customer_id,event_type,event_value,created_at
 kiosk,k1,zoe,page_view,,2024-06-03 10:00:00
@@ -138,7 +140,6 @@ def assert_nothing_lost_or_doubled(warehouse: Warehouse, undisturbed: Warehouse)
         assert warehouse.rows(f"select count(*) - count(distinct {key}) from marts.{mart}") == [(0,)], mart
 
 
-@pytest.mark.deep
 def test_killed_in_every_layer_and_resumed_under_another_clock(undisturbed: Warehouse, tmp_path: Path) -> None:
     """Five runs: killed four times, each time further on; the last one a day earlier, in another time zone."""
     warehouse = with_one_more_tenant(undisturbed, tmp_path / "home")
@@ -227,7 +228,6 @@ def test_full_disk_is_named(undisturbed: Warehouse, tmp_path: Path) -> None:
 # ── Slow repetitions ──────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.deep
 @pytest.mark.parametrize("phase", [*PATCHES, *LAST_LINE])
 def test_killed_in_one_phase_and_resumed(undisturbed: Warehouse, tmp_path: Path, phase: str) -> None:
     """Two runs."""
@@ -242,7 +242,6 @@ def test_killed_in_one_phase_and_resumed(undisturbed: Warehouse, tmp_path: Path,
     assert_nothing_lost_or_doubled(warehouse, undisturbed)
 
 
-@pytest.mark.deep
 @pytest.mark.parametrize("mebibytes", [4, 8, 12, 16, 20])
 def test_full_disk_while_models_are_built_or_published(undisturbed: Warehouse, tmp_path: Path, mebibytes: int) -> None:
     """Two runs; how far the first comes depends on the room that is left."""
@@ -270,7 +269,6 @@ def replace_in(path: Path) -> Callable[[str, str], None]:
     return replace
 
 
-@pytest.mark.deep
 def test_changed_event_model_is_rebuilt_whole_by_the_next_run(undisturbed: Warehouse, tmp_path: Path) -> None:
     """Two runs: with a model changed, dates that no load touched show the change; with it undone, all is as before."""
     project = copy_of_project(tmp_path / "project")

@@ -171,6 +171,7 @@ def assert_marts_equal_the_oracle(warehouse: Warehouse, timezone: str = "UTC") -
         assert (found["preferred_category"][both] == summary["preferred_category"][both]).all()
 
 
+@pytest.mark.deep
 def test_complete_journey_totals(complete_journey: Warehouse) -> None:
     households = "select count(distinct customer_id) from marts.orders"
     assert complete_journey.rows(households) == [(2469,)]
@@ -182,6 +183,7 @@ def test_complete_journey_totals(complete_journey: Warehouse) -> None:
     assert complete_journey.rows(sends) == [(6589, 2102)]
 
 
+@pytest.mark.deep
 def test_complete_journey_equals_the_oracle(complete_journey: Warehouse) -> None:
     assert_marts_equal_the_oracle(complete_journey, "America/New_York")
 

@@ -102,6 +102,7 @@ def test_every_row_of_every_file_is_accounted_for(undisturbed: Warehouse) -> Non
     ) == [(0,)]
 
 
+@pytest.mark.deep
 def test_incidents_leave_the_same_rows_as_an_undisturbed_run(undisturbed: Warehouse, tmp_path: Path) -> None:
     """Four runs: a refused file; nothing new; killed; resumed beside a reader."""
     warehouse = Warehouse(tmp_path / "home")

@@ -1,8 +1,9 @@
-"""What several rooms of tests share: the parsed project and one small built warehouse."""
+"""What several rooms share: the parsed project, one small built warehouse, the data that is not ours to ship."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,9 +13,20 @@ from small_warehouse import SmallWarehouse, parse_project
 from orchestration import release
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from dbt.contracts.graph.manifest import Manifest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --data: the folder of the data sets that the project does not ship."""
+    parser.addoption("--data", type=Path, help="folder with cdnow/ and online_retail/")
+
+
+@pytest.fixture(scope="session")
+def data(request: pytest.FixtureRequest) -> Path:
+    """Return the folder of the data sets that the project does not ship."""
+    folder = request.config.getoption("--data")
+    assert folder, "call `make test-data DATA=path`"
+    return folder.resolve()
 
 
 @pytest.fixture(scope="session")

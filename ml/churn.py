@@ -1,0 +1,96 @@
+"""Whether customers buy again within a horizon: the mean of a logistic model, boosted trees, and the purchase models.
+
+Churn is the probability of *no purchase in H days*, not 1 - P(alive), which orders real customers worse than chance.
+The logistic model and the trees are stacked on the purchase models: they learn from their figures, at origins before
+the date where what followed is known, with models that were fitted to what was known at the origin.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.special import expit
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+
+from ml.trees import Trees, growable
+
+if TYPE_CHECKING:
+    Array = np.ndarray[Any, np.dtype[np.float64]]
+
+PENALTY = 0.01
+"""Inverse strength of the logistic model's ridge, on columns of unit variance."""
+TREES = {
+    "learning_rate": 0.05,
+    "max_iter": 200,
+    # One split each: additive in the columns. The purchase models' logits are among them, little is left to be said.
+    "max_leaf_nodes": 2,
+    "min_samples_leaf": 50,
+    "l2_regularization": 1.0,
+    # Stopping early would set rows aside by their order.
+    "early_stopping": False,
+    "random_state": 0,
+}
+"""How the trees are grown."""
+MOST_DEVIATIONS = 4.0
+"""Where a column ends for the logistic model: it is linear, and must not run away with one customer."""
+
+
+@dataclass(frozen=True, eq=False)
+class Logistic:
+    """A logistic model of columns that are centred, scaled, cut, and completed by whether they were missing.
+
+    Arrays: centre, scale (columns); weight (2 x columns: of the value, of its being missing); intercept ().
+    """
+
+    centre: Array
+    scale: Array
+    weight: Array
+    intercept: Array
+
+    @classmethod
+    def fit(cls, rows: Array, is_silent: Array) -> Logistic:
+        """Learn from rows with missing values whether a customer stays silent."""
+        is_known = ~np.isnan(rows)
+        counts = np.maximum(is_known.sum(axis=0), 1)
+        centre = np.where(is_known, rows, 0).sum(axis=0) / counts
+        scale = np.sqrt((np.where(is_known, rows - centre, 0) ** 2).sum(axis=0) / counts)
+        scale = np.where(scale > 0, scale, 1.0)
+        model = LogisticRegression(C=PENALTY, solver="newton-cholesky", max_iter=100).fit(
+            _completed(rows, centre, scale), is_silent
+        )
+        return cls(centre, scale, model.coef_[0].copy(), np.array(float(model.intercept_[0])))
+
+    def raw(self, rows: Array) -> Array:
+        """Return the logit of silence."""
+        return _completed(rows, self.centre, self.scale) @ self.weight + float(self.intercept)
+
+    def to_arrays(self) -> dict[str, Array]:
+        """Return the model as arrays of numbers."""
+        return {name: getattr(self, name) for name in ("centre", "scale", "weight", "intercept")}
+
+
+def _completed(rows: Array, centre: Array, scale: Array) -> Array:
+    is_missing = np.isnan(rows)
+    scaled = np.where(is_missing, 0, (np.where(is_missing, 0, rows) - centre) / scale)
+    return np.hstack([np.clip(scaled, -MOST_DEVIATIONS, MOST_DEVIATIONS), is_missing])
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """The two stacked models of silence within a horizon."""
+
+    logistic: Logistic
+    trees: Trees
+
+    @classmethod
+    def fit(cls, rows: Array, is_silent: Array) -> Stack:
+        """Learn from rows (ml.features.matrix) whether customers stayed silent; both must occur."""
+        trees = HistGradientBoostingClassifier(**TREES).fit(growable(rows), is_silent)
+        return cls(Logistic.fit(rows, is_silent), Trees.of(trees))
+
+    def silence(self, rows: Array, any_purchase: Array) -> Array:
+        """Return P(no purchase): the mean of both models and of the purchase models' 1 - P(any purchase)."""
+        return (expit(self.logistic.raw(rows)) + expit(self.trees.raw(rows)) + 1 - any_purchase) / 3

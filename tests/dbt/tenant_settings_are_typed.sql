@@ -19,7 +19,9 @@ bounds (setting, lowest, highest, may_be_empty) as (
     ('new_customer_days', 0, 3660, false),
     ('rfm_window_days', 1, 36600, true),
     ('engagement_window_days', 1, 3660, false),
-    ('segment_history_days', 1, 3660, false)
+    ('segment_history_days', 1, 3660, false),
+    ('churn_horizon_days', 7, 365, false),
+    ('discount_rate_percent', 0, 100, false)
 
 ),
 

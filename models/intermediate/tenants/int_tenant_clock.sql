@@ -64,6 +64,8 @@ clock as (
     select
         user_id,
         timezone,
+        -- What the rule says also where another date was given: what is known by now speaks of no later day.
+        case when is_live then {{ add_days('load_date', -1) }} else last_event_date end as ruled_date,
         case
             when given_date <> '' then cast(given_date as date)
             when is_live then {{ add_days('load_date', -1) }}

@@ -35,7 +35,9 @@ settings_in_columns as (
         max(setting_value) filter (where setting = 'new_customer_days') as new_customer_days,
         max(setting_value) filter (where setting = 'rfm_window_days') as rfm_window_days,
         max(setting_value) filter (where setting = 'engagement_window_days') as engagement_window_days,
-        max(setting_value) filter (where setting = 'segment_history_days') as segment_history_days
+        max(setting_value) filter (where setting = 'segment_history_days') as segment_history_days,
+        max(setting_value) filter (where setting = 'churn_horizon_days') as churn_horizon_days,
+        max(setting_value) filter (where setting = 'discount_rate_percent') as discount_rate_percent
     from settings_by_tenant
     group by user_id
 
@@ -58,7 +60,9 @@ tenants as (
         settings_in_columns.new_customer_days,
         settings_in_columns.rfm_window_days,
         settings_in_columns.engagement_window_days,
-        settings_in_columns.segment_history_days
+        settings_in_columns.segment_history_days,
+        settings_in_columns.churn_horizon_days,
+        settings_in_columns.discount_rate_percent
     from organizations
     inner join settings_in_columns on organizations.user_id = settings_in_columns.user_id
 

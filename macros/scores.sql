@@ -26,3 +26,10 @@
         when {{ score }} <= 2 then 'Low'
     end
 {%- endmacro %}
+
+{#- Whether a probability lies in a band of seed churn_bands, whose ends are open or closed. -#}
+{% macro is_in_band(probability, bands) -%}
+    {{ probability }} between {{ bands }}.lower_bound and {{ bands }}.upper_bound
+    and ({{ probability }} > {{ bands }}.lower_bound or {{ bands }}.is_lower_inclusive)
+    and ({{ probability }} < {{ bands }}.upper_bound or {{ bands }}.is_upper_inclusive)
+{%- endmacro %}

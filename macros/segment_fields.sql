@@ -40,6 +40,59 @@
     {{ return(measures) }}
 {%- endmacro %}
 
+{#-
+    How a measure moves from one date to the next while nothing happens: a day a day, unevenly, and not at all where neither list names it.
+-#}
+{% macro growing_measures() -%}
+    {%- set measures = ['days_since_last_order', 'days_since_first_order', 'days_since_last_event', 'tenure_days'] -%}
+    {%- for field in segment_date_fields() -%}
+        {%- do measures.append(field ~ '.age') -%}
+    {%- endfor -%}
+    {{ return(measures) }}
+{%- endmacro %}
+
+{% macro uneven_measures() -%}
+    {%- set measures = ['orders_per_month', 'age'] -%}
+    {%- for field in segment_date_fields() -%}
+        {%- do measures.append(field ~ '.anniversary') -%}
+    {%- endfor -%}
+    {{ return(measures) }}
+{%- endmacro %}
+
+{#- What rules may rank buyers by, made of a customer's sums to date: no such field hangs on the date. -#}
+{% macro rankable_fields() -%}
+    {{ return({
+        'order_count': 'orders',
+        'visit_count': 'visits',
+        'total_spent': 'gross_amount - refund_amount',
+        'gross_spent': 'gross_amount',
+        'avg_order_value': 'gross_amount / nullif(orders, 0)'
+    }) }}
+{%- endmacro %}
+
+{#- Orders a month since the first one, 0 without any. -#}
+{% macro orders_per_month(orders, first_order_date, on_date) -%}
+    coalesce({{ orders }} / greatest(1, {{ days_between(first_order_date, on_date) }} / 30.44), 0)
+{%- endmacro %}
+
+{#- Completed years. -#}
+{% macro age_in_years(birth_date, on_date) -%}
+    {{ dbt.datediff(birth_date, on_date, 'year') }}
+    - cast(strftime({{ birth_date }}, '%m%d') > strftime({{ on_date }}, '%m%d') as integer)
+{%- endmacro %}
+
+{#- An uneven measure on a date, made of the same parts as the attribute. -#}
+{% macro uneven_measure(state, measure, on_date) -%}
+    case {{ measure }}
+        when 'orders_per_month'
+            then {{ orders_per_month(state ~ '.order_count', state ~ '.first_order_date', on_date) }}
+        when 'age' then {{ age_in_years(state ~ '.birth_date', on_date) }}
+        {%- for field in segment_date_fields() %}
+            when '{{ field }}.anniversary' then {{ days_to_anniversary(state ~ '.' ~ field, on_date) }}
+        {%- endfor %}
+    end
+{%- endmacro %}
+
 {#- Days from a date to the next anniversary of another, 0 on the day itself; of 29 February in other years, the 28th. -#}
 {% macro days_to_anniversary(anniversary_of, on_date) -%}
     {%- set years = "(year(" ~ on_date ~ ") - year(" ~ anniversary_of ~ "))" -%}

@@ -11,33 +11,11 @@
 with states as (
 
     select
-        * replace (coalesce(orders, 0) as orders),
-        {{ days_between('first_order_date', 'state_date') }} as days_since_first_order
+        {%- for field, expression in rankable_fields().items() %}
+            {{ expression }} as {{ field }},
+        {%- endfor %}
+        * replace (coalesce(orders, 0) as orders)
     from {{ ref('int_customer_states') }}
-
-),
-
-scores as (
-
-    select * from {{ ref('int_state_scores') }}
-
-),
-
-joined as (
-
-    select
-        states.*,
-        scores.recency_score,
-        scores.frequency_score,
-        scores.monetary_score,
-        scores.fm_score,
-        scores.rfm_segment
-    from states
-    left join scores
-        on
-            states.customer_number = scores.customer_number
-            and states.state_date = scores.state_date
-            and states.as_of_date = scores.as_of_date
 
 ),
 
@@ -48,22 +26,23 @@ attributes as (
         customer_id,
         customer_number,
         state_date,
+        until_date,
         as_of_date,
         {{ days_between('last_order_date', 'state_date') }} as days_since_last_order,
-        days_since_first_order,
+        {{ days_between('first_order_date', 'state_date') }} as days_since_first_order,
         {{ days_between('last_event_date', 'state_date') }} as days_since_last_event,
         {{ days_between('first_seen_date', 'state_date') }} as tenure_days,
         orders as order_count,
-        coalesce(visits, 0) as visit_count,
+        coalesce(visit_count, 0) as visit_count,
         {%- for column in as_they_are %}
             coalesce({{ column }}, 0) as {{ column }},
         {%- endfor %}
-        coalesce(orders / greatest(1, days_since_first_order / 30.44), 0) as orders_per_month,
+        {{ orders_per_month('orders', 'first_order_date', 'state_date') }} as orders_per_month,
         case when orders >= 2 then {{ days_between('first_order_date', 'last_order_date') }} / (orders - 1) end
             as purchase_frequency_days,
-        coalesce(gross_amount - refund_amount, 0) as total_spent,
-        coalesce(gross_amount, 0) as gross_spent,
-        gross_amount / nullif(orders, 0) as avg_order_value,
+        coalesce(total_spent, 0) as total_spent,
+        coalesce(gross_spent, 0) as gross_spent,
+        avg_order_value,
         first_order_value,
         {{ days_between('first_order_date', 'last_order_date') }} as order_span_days,
         discounted_orders / nullif(orders, 0) as discounted_order_share,
@@ -76,8 +55,7 @@ attributes as (
             as busiest_quarter_order_share,
         coalesce(event_count, 0) as event_count_to_date,
         email_open_count / nullif(email_sent_count, 0) as email_open_rate,
-        {{ dbt.datediff('birth_date', 'state_date', 'year') }}
-        - cast(strftime(birth_date, '%m%d') > strftime(state_date, '%m%d') as integer) as age,
+        {{ age_in_years('birth_date', 'state_date') }} as age,
         distance_km,
         loyalty_points,
         next_points_from - loyalty_points as points_to_next_tier,
@@ -85,8 +63,8 @@ attributes as (
         frequency_score,
         monetary_score,
         fm_score,
-        cast(null as double) as churn_probability,
-        cast(null as double) as predicted_ltv_1year,
+        churn_probability,
+        predicted_ltv_1year,
         email_opt_in,
         sms_opt_in,
         is_vip,
@@ -111,7 +89,7 @@ attributes as (
         last_order_date,
         -- Lower case only once read: of \u00DC, lower case is \u00dc, the same letter.
         list_transform(cast(cast(tags as json) as varchar[]), lambda tag: lower(tag)) as tags
-    from joined
+    from states
 
 )
 

@@ -32,7 +32,7 @@ running as (
     where customer_number in (select several.customer_number from customers_with_several as several)
     window
         timeline as (partition by customer_number order by from_date),
-        to_date as (partition by customer_number order by from_date rows unbounded preceding)
+        to_date as (partition by customer_number order by from_date)
 
 ),
 
@@ -55,9 +55,11 @@ standing as (
 
 ),
 
+-- Of several moves on one date, all but one are over at once.
 measures as (
 
     select * from running
+    where from_date < coalesce(until_date, date '9999-12-31')
     union all
     select * from standing
 

@@ -1,89 +1,66 @@
 {{ config(materialized='table') }}
 
-{#- Days after which the last window has forgotten a date. -#}
-{% set longest_window = 180 %}
+{% set columns = measure_columns().keys() | list + [
+    'first_order_date', 'last_order_date', 'last_event_date', 'first_order_value'
+] %}
+{% set windows = measure_windows().keys() | list + measure_rfm_window().keys() | list %}
 
-with customers as (
+with days as (
 
-    select * from {{ ref('int_segment_customers') }}
-
-),
-
-customer_daily as (
-
-    select * from {{ ref('customer_daily') }}
+    select * from {{ ref('int_customer_days') }}
 
 ),
 
-order_days as (
+window_moves as (
 
-    select * from {{ ref('int_order_days') }}
+    select * from {{ ref('int_window_moves') }}
 
 ),
 
-tenants as (
+-- What happened before the first date that is due counts on it, where windows still hold it.
+day_moves as (
 
     select
-        user_id,
-        rfm_window_days
-    from {{ ref('int_tenants') }}
-
-),
-
--- The days after which a day enters or leaves a window; null stands for the tenant's own.
-shifts (day_count) as (
-
-    values (0), (30), (60), (90), (180), (null)
-
-),
-
-facts as (
-
-    select
-        customers.customer_number,
-        customers.due_from_date,
-        customers.as_of_date,
-        tenants.rfm_window_days,
-        customer_daily.event_date,
-        order_days.first_order_amount,
-        {%- for column, type in measure_totals().items() %}
-            cast({{ column }} as {{ type }}) as {{ column }},
+        customer_number,
+        greatest(event_date, due_from_date) as from_date,
+        {%- for column in measure_totals() %}
+            sum({{ column }}) as {{ column }},
         {%- endfor %}
-        1 as active_days
-    from customer_daily
-    inner join customers
-        on
-            customer_daily.user_id = customers.user_id
-            and customer_daily.customer_id = customers.customer_id
-            and customer_daily.event_date <= customers.as_of_date
-    inner join tenants on customer_daily.user_id = tenants.user_id
-    left join order_days
-        on
-            customer_daily.user_id = order_days.user_id
-            and customer_daily.customer_id = order_days.customer_id
-            and customer_daily.event_date = order_days.fact_date
+        {%- for column, (fact, entered, left) in measure_windows().items() %}
+            sum({{ fact }}) filter (
+                where event_date > due_from_date - {{ left }}
+                {%- if entered %} and event_date <= due_from_date - {{ entered }}{% endif %}
+            ) as {{ column }},
+        {%- endfor %}
+        {%- for column, fact in measure_rfm_window().items() %}
+            sum({{ fact }}) filter (where coalesce(event_date > due_from_date - rfm_window_days, true)) as {{ column }},
+        {%- endfor %}
+        min(event_date) filter (where orders > 0) as first_order_date,
+        max(event_date) filter (where orders > 0) as last_order_date,
+        max(event_date) as last_event_date,
+        arg_min(first_order_amount, event_date) filter (where orders > 0) as first_order_value
+    from days
+    group by customer_number, greatest(event_date, due_from_date)
 
 ),
 
--- What happened before the first date that is due counts on it; windows that ended by then never show.
-shifted as (
+all_moves as (
 
     select
-        facts.*,
-        shifts.day_count,
-        greatest(
-            {{ add_days('facts.event_date', 'coalesce(shifts.day_count, facts.rfm_window_days)') }},
-            facts.due_from_date
-        ) as from_date
-    from facts
-    cross join shifts
-    where
-        shifts.day_count = 0
-        or (
-            facts.event_date > facts.due_from_date - greatest({{ longest_window }}, facts.rfm_window_days)
-            and {{ add_days('facts.event_date', 'coalesce(shifts.day_count, facts.rfm_window_days)') }}
-            <= facts.as_of_date
-        )
+        {{ columns | join(', ') }},
+        customer_number,
+        from_date
+    from day_moves
+
+    union all
+
+    select
+        {%- for column in columns %}
+            {{ column if column in windows else 'null' }} as {{ column }},
+        {%- endfor %}
+        customer_number,
+        from_date
+    from window_moves
 
 ),
 
@@ -92,28 +69,14 @@ moves as (
     select
         customer_number,
         from_date,
-        {%- for column, type in measure_totals().items() %}
-            cast(sum({{ column }}) filter (where day_count = 0) as {{ type }}) as {{ column }},
+        {%- for column, type in measure_columns().items() %}
+            cast({{ column }} as {{ type }}) as {{ column }},
         {%- endfor %}
-        {%- for column, (fact, entered, left) in measure_windows().items() %}
-            cast(
-                sum({{ fact }} * case day_count when {{ entered }} then 1 when {{ left }} then -1 end)
-                filter (where event_date > due_from_date - {{ left }}) as integer
-            ) as {{ column }},
-        {%- endfor %}
-        {%- for column, fact in measure_rfm_window().items() %}
-            cast(
-                sum({{ fact }} * case when day_count = 0 then 1 when day_count is null then -1 end)
-                filter (where coalesce(event_date > due_from_date - rfm_window_days, true))
-                as {{ measure_totals()[fact] }}
-            ) as {{ column }},
-        {%- endfor %}
-        min(event_date) filter (where orders > 0) as first_order_date,
-        max(event_date) filter (where orders > 0) as last_order_date,
-        max(event_date) as last_event_date,
-        arg_min(first_order_amount, event_date) filter (where orders > 0) as first_order_value
-    from shifted
-    group by customer_number, from_date
+        first_order_date,
+        last_order_date,
+        last_event_date,
+        first_order_value
+    from all_moves
 
 )
 

@@ -49,7 +49,12 @@ segments as (
 
 all_masks as (
 
-    select * from masks
+    select
+        customer_number,
+        state_date,
+        segment_word,
+        segment_mask
+    from masks
 
     {% if is_incremental() %}
         union all
@@ -69,20 +74,36 @@ all_masks as (
 
 ),
 
--- A date without any membership has no row: what was a membership the day before ends there, too.
-with_neighbours as (
+{% if is_incremental() %}
+    -- Who has no row on the first date that is due is in no segment then.
+    with_first_dates as (
+
+        select * from all_masks
+
+        union all
+
+        select distinct
+            all_masks.customer_number,
+            customers.due_from_date as state_date,
+            all_masks.segment_word,
+            0 as segment_mask
+        from all_masks
+        inner join customers
+            on all_masks.customer_number = customers.customer_number and all_masks.state_date < customers.due_from_date
+
+    ),
+{% endif %}
+
+with_masks_before as (
 
     select
         customer_number,
-        state_date,
         segment_word,
-        segment_mask,
-        case
-            when lag(state_date) over timeline = state_date - 1 then lag(segment_mask) over timeline
-            else 0
-        end as mask_before,
-        coalesce(lead(state_date) over timeline = state_date + 1, false) as is_continued
-    from all_masks
+        state_date as change_date,
+        bit_or(segment_mask) as segment_mask,
+        coalesce(lag(bit_or(segment_mask)) over timeline, 0) as mask_before
+    from {{ 'with_first_dates' if is_incremental() else 'all_masks' }}
+    group by customer_number, segment_word, state_date
     window timeline as (partition by customer_number, segment_word order by state_date)
 
 ),
@@ -90,24 +111,10 @@ with_neighbours as (
 changed_masks as (
 
     select
-        customer_number,
-        segment_word,
-        state_date as change_date,
-        segment_mask,
+        *,
         xor(segment_mask, mask_before) as changed
-    from with_neighbours
+    from with_masks_before
     where segment_mask <> mask_before
-
-    union all
-
-    select
-        customer_number,
-        segment_word,
-        {{ add_days('state_date', 1) }} as change_date,
-        0 as segment_mask,
-        segment_mask as changed
-    from with_neighbours
-    where not is_continued
 
 ),
 

@@ -18,6 +18,12 @@ evaluations as (
 
 ),
 
+predictions_in_force as (
+
+    select * from {{ ref('int_segment_predictions_in_force') }}
+
+),
+
 touched_dates as (
 
     select * from {{ ref('int_touched_dates') }}
@@ -39,7 +45,8 @@ calendar as (
 
 ),
 
--- What decides the memberships of a date, beside the data: the versions that hold by then, and where history begins.
+-- What decides the memberships of a date, beside the data: the versions that hold by then, where history begins, and
+-- the predictions in force (null where there are none).
 versions_in_force as (
 
     select
@@ -62,9 +69,17 @@ with_hashes as (
     select
         versions_in_force.user_id,
         versions_in_force.evaluation_date,
-        md5(concat_ws('|', versions_in_force.versions_hash, clock.history_from)) as definitions_hash
+        md5(
+            concat_ws(
+                '|', versions_in_force.versions_hash, clock.history_from, predictions_in_force.predictions_hash
+            )
+        ) as definitions_hash
     from versions_in_force
     inner join clock on versions_in_force.user_id = clock.user_id
+    left join predictions_in_force
+        on
+            versions_in_force.user_id = predictions_in_force.user_id
+            and versions_in_force.evaluation_date = predictions_in_force.evaluation_date
 
 ),
 

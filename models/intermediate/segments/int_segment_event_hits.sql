@@ -20,7 +20,7 @@ toggled as (
         tests.clause_word,
         tests.clause_bit,
         greatest(event_values.from_date, tests.since) as from_date,
-        {{ add_days('least(event_values.until_date, tests.until_date)', -1) }} as to_date
+        least(event_values.until_date, tests.until_date) as until_date
     from event_values
     inner join tests on event_values.window_number = tests.window_number
     where
@@ -36,13 +36,8 @@ toggled as (
 
 hits as (
 
-    select
-        customer_number,
-        clause_word,
-        clause_bit,
-        {{ unnest_days('from_date', 'to_date') }} as hit_date
-    from toggled
-    where from_date <= to_date
+    select * from toggled
+    where from_date < until_date
 
 )
 

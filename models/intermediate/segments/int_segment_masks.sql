@@ -1,23 +1,106 @@
-{{ config(materialized='table', in_batches='states', date_column='state_date') }}
+{{ config(materialized='table', in_batches='customers') }}
 
-with states as (
+with customers as (
 
-    select
-        user_id,
-        customer_number,
-        state_date,
-        {{ state_numbers() }} as numbers,
-        {{ state_texts() }} as texts,
-        tags,
-        order_count > 0 as is_buyer
-    from {{ ref('int_customer_attributes') }}
-    where {{ is_in_state_batch('state_date') }}
+    select * from {{ ref('int_segment_customers') }}
 
 ),
 
-tests as (
+clauses as (
 
-    select * from {{ ref('int_segment_tests') }}
+    select * from {{ ref('int_segment_clauses') }}
+    where value_type <> 'segment'
+
+),
+
+hits as (
+
+    {% for hits in ['attribute', 'uneven', 'rank', 'event'] %}
+        select
+            customer_number,
+            clause_word,
+            clause_bit,
+            from_date,
+            until_date
+        from {{ ref('int_segment_' ~ hits ~ '_hits') }}
+        where {{ is_in_customer_batch('customer_number') }}
+        {% if not loop.last %}
+            union all
+        {% endif %}
+    {% endfor %}
+
+),
+
+ranges as (
+
+    select
+        customer_number,
+        clause_word,
+        from_date,
+        until_date,
+        bit_xor(clause_bit) as clause_bits
+    from hits
+    group by customer_number, clause_word, from_date, until_date
+
+),
+
+ends as (
+
+    select
+        customer_number,
+        clause_word,
+        clause_bits,
+        unnest([from_date, until_date]) as state_date
+    from ranges
+
+),
+
+-- A clause that several of its tests toggle is met when an odd number of them does: what begins toggles it, and what
+-- ends.
+toggles as (
+
+    select
+        customer_number,
+        clause_word,
+        state_date,
+        bit_xor(clause_bits) as clause_bits
+    from ends
+    group by customer_number, clause_word, state_date
+    having bit_xor(clause_bits) <> 0
+
+),
+
+-- Groups of a segment may be in several words: on a date that toggles one of them, all are looked at.
+toggles_of_all_words as (
+
+    select * from toggles
+
+    union all
+
+    select distinct
+        toggles.customer_number,
+        words.clause_word,
+        toggles.state_date,
+        0 as clause_bits
+    from toggles
+    inner join customers on toggles.customer_number = customers.customer_number
+    inner join clauses as words on customers.user_id = words.user_id and toggles.clause_word <> words.clause_word
+
+),
+
+clause_masks as (
+
+    select
+        customer_number,
+        clause_word,
+        state_date,
+        bit_xor(bit_xor(clause_bits)) over (
+            partition by customer_number, clause_word
+            order by state_date
+            rows unbounded preceding
+        ) as clause_mask
+    from toggles_of_all_words
+    group by customer_number, clause_word, state_date
 
 ),
 
@@ -27,103 +110,25 @@ clause_groups as (
         clause_word,
         segment_word,
         segment_bit,
-        since,
-        until_date,
         cast(sum(clause_bit) as bigint) as needed
-    from {{ ref('int_segment_clauses') }}
-    where value_type <> 'segment'
-    group by clause_word, segment_word, segment_bit, segment_key, since, until_date, group_number
+    from clauses
+    group by clause_word, segment_word, segment_bit, segment_key, since, group_number
 
 ),
 
-event_hits as (
+-- Few masks occur. A clause's bit is only set while its version holds.
+segments_of_masks as (
 
     select
-        customer_number,
-        hit_date as state_date,
-        clause_word,
-        clause_bit
-    from {{ ref('int_segment_event_hits') }}
-    where {{ is_in_state_batch('hit_date') }}
-
-),
-
-attribute_hits as (
-
-    select
-        states.customer_number,
-        states.state_date,
-        tests.clause_word,
-        tests.clause_bit
-    from states
-    inner join tests
-        on
-            states.user_id = tests.user_id
-            and tests.kind <> 'rank'
-            and states.state_date >= tests.since
-            and states.state_date < tests.until_date
-    where
-        case tests.kind
-            when 'number' then states.numbers[tests.place] between tests.lowest and tests.highest
-            when 'first' then true
-            else {{ text_hit('states.texts[tests.place]', 'states.tags', 'tests') }}
-        end
-
-),
-
-ranked as (
-
-    select
-        states.customer_number,
-        states.state_date,
-        tests.clause_word,
-        tests.clause_bit,
-        tests.highest,
-        100.0 * (
-            rank() over (
-                partition by tests.user_id, tests.clause_word, tests.clause_bit, states.state_date
-                order by states.numbers[tests.place] * tests.direction
-            ) - 1
-        ) / count(*) over (
-            partition by tests.user_id, tests.clause_word, tests.clause_bit, states.state_date
-        ) as better_percent
-    from states
-    inner join tests
-        on
-            states.user_id = tests.user_id
-            and tests.kind = 'rank'
-            and states.state_date >= tests.since
-            and states.state_date < tests.until_date
-    where states.is_buyer and states.numbers[tests.place] is not null
-
-),
-
-hits as (
-
-    select * from attribute_hits
-    union all
-    select
-        customer_number,
-        state_date,
-        clause_word,
-        clause_bit
-    from ranked
-    where better_percent <= highest
-    union all
-    select * from event_hits
-
-),
-
--- A clause that several of its tests toggle is met when an odd number of them does.
-clause_masks as (
-
-    select
-        customer_number,
-        state_date,
-        clause_word,
-        bit_xor(clause_bit) as clause_mask
-    from hits
-    group by customer_number, state_date, clause_word
+        masks.clause_word,
+        masks.clause_mask,
+        clause_groups.segment_word,
+        bit_or(
+            if(masks.clause_mask & clause_groups.needed = clause_groups.needed, clause_groups.segment_bit, 0)
+        ) as segment_mask
+    from (select distinct * exclude (customer_number, state_date) from clause_masks) as masks
+    inner join clause_groups on masks.clause_word = clause_groups.clause_word
+    group by masks.clause_word, masks.clause_mask, clause_groups.segment_word
 
 ),
 
@@ -132,17 +137,26 @@ segment_masks as (
     select
         clause_masks.customer_number,
         clause_masks.state_date,
-        clause_groups.segment_word,
-        bit_or(clause_groups.segment_bit) as segment_mask
+        segments_of_masks.segment_word,
+        bit_or(segments_of_masks.segment_mask) as segment_mask
     from clause_masks
-    inner join clause_groups
+    inner join segments_of_masks
         on
-            clause_masks.clause_word = clause_groups.clause_word
-            and clause_masks.state_date >= clause_groups.since
-            and clause_masks.state_date < clause_groups.until_date
-            and clause_masks.clause_mask & clause_groups.needed = clause_groups.needed
-    group by clause_masks.customer_number, clause_masks.state_date, clause_groups.segment_word
+            clause_masks.clause_word = segments_of_masks.clause_word
+            and clause_masks.clause_mask = segments_of_masks.clause_mask
+    group by clause_masks.customer_number, clause_masks.state_date, segments_of_masks.segment_word
+
+),
+
+changed_masks as (
+
+    select *
+    from segment_masks
+    qualify segment_mask is distinct from lag(segment_mask) over (
+        partition by customer_number, segment_word
+        order by state_date
+    )
 
 )
 
-select * from segment_masks
+select * from changed_masks

@@ -4,13 +4,15 @@
 
 {% set places = namespace(rows=[]) %}
 {% for measure in segment_measures() %}
-    {%- do places.rows.append("('number', '" ~ measure ~ "', " ~ loop.index ~ ")") -%}
+    {%- set moving = 'growing' if measure in growing_measures() else 'uneven' -%}
+    {%- set pace = moving if measure in growing_measures() + uneven_measures() else 'still' -%}
+    {%- do places.rows.append("('number', '" ~ measure ~ "', " ~ loop.index ~ ", '" ~ pace ~ "')") -%}
 {% endfor %}
 {% for field in segment_text_fields() %}
-    {%- do places.rows.append("('text', '" ~ field ~ "', " ~ loop.index ~ ")") -%}
+    {%- do places.rows.append("('text', '" ~ field ~ "', " ~ loop.index ~ ", 'still')") -%}
 {% endfor %}
 
-with places (kind, measure, place) as (
+with places (kind, measure, place, pace) as (
 
     values {{ places.rows | join(', ') }}
 
@@ -76,6 +78,7 @@ ranges as (
     select
         numbered.* exclude (operand, number, second_number, given), -- noqa: RF02
         places.place,
+        places.pace,
         case numbered.operator when 'top_percent' then -1 when 'bottom_percent' then 1 end as direction,
         case
             when numbered.operand is null then 'any' when numbered.operator = 'contains' then 'contains' else 'equals'
@@ -111,7 +114,7 @@ ranges as (
 -- Where nothing happened, the count is 0: if that meets the rule, the counts that do not toggle it.
 met_at_first as (
 
-    select * replace ('first' as kind)
+    select * replace ('first' as kind, cast(null as varchar) as pace)
     from ranges
     where (kind = 'event' and 0 between lowest and highest) or operator = 'is_null'
 

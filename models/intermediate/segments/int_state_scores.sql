@@ -1,18 +1,9 @@
-{#- What int_rfm_scores says of the as-of date, on any date. Of few columns, because ranking sorts all that is
-    there; as_of_date is a key, so that who asks for that date only has only that date ranked. -#}
-with buyers as (
+-- What int_rfm_scores says of the as-of date, on any date.
+{{ config(materialized='table') }}
 
-    select
-        user_id,
-        customer_number,
-        state_date,
-        as_of_date,
-        first_order_date,
-        state_date - last_order_date as recency_days,
-        rfm_orders,
-        greatest(rfm_gross_amount - rfm_refund_amount, 0) as spend
-    from {{ ref('int_customer_states') }}
-    where orders > 0
+with levels as (
+
+    select * from {{ ref('int_rank_levels') }}
 
 ),
 
@@ -40,41 +31,68 @@ grid as (
 scored as (
 
     select
-        user_id,
-        customer_number,
-        state_date,
-        as_of_date,
-        first_order_date,
-        cast(5 - {{ quantile('recency_days', 5, 'user_id, state_date, as_of_date') }} as integer) as recency_score,
-        cast(1 + {{ quantile('rfm_orders', 5, 'user_id, state_date, as_of_date') }} as integer) as frequency_score,
-        cast(1 + {{ quantile('spend', 5, 'user_id, state_date, as_of_date') }} as integer) as monetary_score
-    from buyers
+        recency.user_id,
+        recency.customer_number,
+        recency.first_order_date,
+        cast(5 - recency.cuts_before as integer) as recency_score,
+        cast(1 + frequency.cuts_before as integer) as frequency_score,
+        cast(1 + monetary.cuts_before as integer) as monetary_score,
+        greatest(recency.from_date, frequency.from_date, monetary.from_date) as from_date,
+        least(recency.until_date, frequency.until_date, monetary.until_date) as until_date
+    from levels as recency
+    {% for ranking in ['frequency', 'monetary'] %}
+        inner join levels as {{ ranking }}
+            on
+                recency.customer_number = {{ ranking }}.customer_number
+                and recency.value_from_date = {{ ranking }}.value_from_date
+                and {{ ranking }}.ranking = '{{ ranking }}'
+    {% endfor %}
+    where recency.ranking = 'recency'
 
 ),
 
-with_fm_score as (
+-- A customer is new until some date, and not new from it on.
+by_age as (
 
     select
-        *,
-        {{ integer_division('frequency_score + monetary_score', 2) }} as fm_score
+        scored.* replace (
+            case when ages.is_new then scored.from_date else greatest(scored.from_date, ages.old_from_date) end
+                as from_date,
+            case when ages.is_new then least(scored.until_date, ages.old_from_date) else scored.until_date end
+                as until_date
+        ),
+        ages.is_new
     from scored
+    inner join tenants on scored.user_id = tenants.user_id
+    cross join lateral (
+        select
+            flags.is_new,
+            coalesce({{ add_days('scored.first_order_date', '1 + tenants.new_customer_days') }}, date '9999-12-31')
+                as old_from_date
+        from (values (true), (false)) as flags (is_new)
+    ) as ages
 
 ),
 
 with_segments as (
 
     select
-        with_fm_score.*,
-        case
-            when
-                with_fm_score.first_order_date
-                < {{ add_days('with_fm_score.state_date', '- tenants.new_customer_days') }}
-                then coalesce(grid.segment_unless_new, grid.segment)
-            else grid.segment
-        end as rfm_segment
-    from with_fm_score
-    inner join tenants on with_fm_score.user_id = tenants.user_id
-    left join grid on with_fm_score.recency_score = grid.recency_score and with_fm_score.fm_score = grid.fm_score
+        by_age.user_id,
+        by_age.customer_number,
+        by_age.recency_score,
+        by_age.frequency_score,
+        by_age.monetary_score,
+        {{ integer_division('by_age.frequency_score + by_age.monetary_score', 2) }} as fm_score,
+        case when by_age.is_new then grid.segment else coalesce(grid.segment_unless_new, grid.segment) end
+            as rfm_segment,
+        by_age.from_date,
+        by_age.until_date
+    from by_age
+    left join grid
+        on
+            by_age.recency_score = grid.recency_score
+            and {{ integer_division('by_age.frequency_score + by_age.monetary_score', 2) }} = grid.fm_score
+    where by_age.from_date < by_age.until_date
 
 )
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from orchestration.release import Release
 
 SLOWEST_TOLD = 5
+SCORE_FILES_TOLD = 5
+"""Files of uploaded scores that are told, the latest; the mart score_loads has them all."""
+ERRORS_TOLD = 3
+"""Rows that a file's line is followed by; the mart rejected_rows has them all."""
 NOT_RECORDED = "not recorded: an older version published this release"
 
 
@@ -38,7 +42,41 @@ def release_lines(con: duckdb.DuckDBPyConnection, release: Release) -> list[str]
         "select table_name || '.' || column_name from duckdb_columns() where database_name = current_database()"
     ).fetchall()
     has = {column for (column,) in columns}
-    return [*_dates_lines(con, release, has), *_restated_lines(con, release, has), *_slowest_lines(con, release, has)]
+    return [
+        *_score_lines(con, has),
+        *_dates_lines(con, release, has),
+        *_restated_lines(con, release, has),
+        *_slowest_lines(con, release, has),
+    ]
+
+
+def _score_lines(con: duckdb.DuckDBPyConnection, has: set[str]) -> list[str]:
+    """Say how many rows of uploaded scores were accepted, in document 001's terms, and what was wrong with others."""
+    if "score_loads.accepted_rate" not in has:
+        return []
+    received, accepted, rate, files = con.execute("""
+        select sum(received_count), sum(accepted_count), sum(accepted_count) / nullif(sum(received_count), 0), count(*)
+        from score_loads
+    """).fetchone()
+    if not files:
+        return []
+    lines = [f"uploaded scores: {accepted:,} of {received:,} rows accepted ({rate or 0:.2%}) in {files:,} files"]
+    loads = con.execute(
+        """
+        select file_id, path, received_count, accepted_count, accepted_rate, bad_row_count, unknown_customer_count
+        from score_loads order by file_id desc limit ?
+        """,
+        [SCORE_FILES_TOLD],
+    ).fetchall()
+    for file_id, path, received, accepted, rate, bad, unknown in loads:
+        lines.append(
+            f"  {path}: {accepted:,} of {received:,} accepted ({rate or 0:.2%}), {bad:,} bad, {unknown:,} not found"
+        )
+        errors = con.execute(
+            "select detail from rejected_rows where file_id = ? order by record_number limit ?", [file_id, ERRORS_TOLD]
+        ).fetchall()
+        lines += [f"    {detail}" for (detail,) in errors]
+    return lines
 
 
 def _dates_lines(con: duckdb.DuckDBPyConnection, release: Release, has: set[str]) -> list[str]:

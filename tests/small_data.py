@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from small_warehouse import assignment, customer, event, organization
+from small_warehouse import LOADED_AT, assignment, customer, event, organization, score
 
 if TYPE_CHECKING:
     from small_warehouse import Row, SmallWarehouse
@@ -43,6 +43,8 @@ LEAKS = {
     "e-mail of an assignment's actor": "actor@example.com",
     "phone in an assignment's reason": "+49 40 7654321",
     "text of a rejected row": "rejected.jane@example.com",
+    "e-mail as an unknown customer's key": "unknown.jane@example.com",
+    "e-mail as the key in a rejected row": "key.jane@example.com",
 }
 """Personal data by where it hides; each stands somewhere in the raw tables and in no public mart."""
 
@@ -65,12 +67,38 @@ def fill(warehouse: SmallWarehouse) -> None:
         customers=_profiles(),
         events=[*_ordinary_events("shop"), *_ordinary_events("bank"), *_events_with_personal_data()],
         segment_assignments=_assignments(),
+        churn_scores=[
+            score("customer-05", "2024-11-01", churn_score=0.45),
+            score("customer-07", "2024-11-01", churn_score=30, scale="100"),
+            score("customer-07", LOADED_AT, churn_score=0.2),
+            score("customer-06", "2024-11-10 12:00:00", churn_score=0.9),
+            score(LEAKS["e-mail as an unknown customer's key"], LOADED_AT, churn_score=0.5),
+        ],
+        ltv_predictions=[
+            score(
+                "customer-06",
+                LOADED_AT,
+                current_ltv=300,
+                predicted_ltv_1year=400,
+                predicted_ltv_3year=500,
+                predicted_ltv_5year=500,
+                churn_probability=0.15,
+                growth_potential="high",
+                confidence_score=0.87,
+            )
+        ],
     )
     warehouse.execute(
         """
         insert into raw.rejected_rows values
             ('events', 3, 3, 'events/3.csv', 900, 'missing_customer_id', 'customer_id is empty', '2024-11-10 03:00'),
             ('customers', 2, 2, 'customers/2.csv', 901, 'unreadable_date', 'birth_date is no date', '2024-11-10 03:00')
+        """,
+        f"""
+        insert into raw.rejected_rows
+        select feed, file_id, load_id, path, 902, 'not_finite',
+            'Customer {LEAKS["e-mail as the key in a rejected row"]}: churn_score is not finite', '2024-11-10 03:00'
+        from raw.load_ledger where feed in ('churn_scores', 'ltv_predictions')
         """,
         f"insert into restricted.rejected_texts values (3, 900, '{LEAKS['text of a rejected row']}')",
         "update raw.load_ledger set row_count = row_count + 1, rejected_count = 1 where feed <> 'organizations'",

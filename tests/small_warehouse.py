@@ -16,7 +16,7 @@ import duckdb
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
 
-from orchestration import evaluations
+from orchestration import evaluations, predictions
 from orchestration.load import create_raw_tables
 
 if TYPE_CHECKING:
@@ -52,6 +52,11 @@ def assignment(segment_key: str, customer_id: str, at: str, action: str = "add",
     """Return a row of raw.segment_assignments: one decision about a customer and a manual segment."""
     key = {"row_id": uuid.uuid4(), "user_id": "shop", "segment_key": segment_key, "customer_id": customer_id}
     return key | {"action": action, "updated_at": at} | columns
+
+
+def score(customer_id: str, updated_at: str, **columns: Any) -> Row:  # noqa: ANN401 - any column of the raw table
+    """Return a row of raw.churn_scores or raw.ltv_predictions: what somebody says of a customer, as of a time."""
+    return {"row_id": uuid.uuid4(), "user_id": "shop", "customer_id": customer_id, "updated_at": updated_at} | columns
 
 
 @dataclass(frozen=True)
@@ -99,13 +104,15 @@ class SmallWarehouse:
         with self.connect() as con:
             return con.execute(sql).fetchall()
 
-    def load(
+    def load(  # noqa: PLR0913 - one argument a feed
         self,
         *,
         events: Sequence[Row] = (),
         customers: Sequence[Row] = (),
         organizations: Sequence[Row] = (),
         segment_assignments: Sequence[Row] = (),
+        churn_scores: Sequence[Row] = (),
+        ltv_predictions: Sequence[Row] = (),
         loaded_at: str = LOADED_AT,
     ) -> None:
         """Do what the load step does: one pending load of one file for each feed that has rows."""
@@ -114,6 +121,8 @@ class SmallWarehouse:
             "customers": customers,
             "organizations": organizations,
             "segment_assignments": segment_assignments,
+            "churn_scores": churn_scores,
+            "ltv_predictions": ltv_predictions,
         }
         with self.connect() as con:
             for feed, rows in feeds.items():
@@ -143,6 +152,7 @@ class SmallWarehouse:
         )
         with self.connect() as con:
             evaluations.remember(con)
+            predictions.remember(con)
 
     def dbt(self, *arguments: str) -> dict[str, RunResult]:
         """Run dbt in this process and return the results by node name; raise when dbt itself breaks."""

@@ -1,9 +1,9 @@
--- Assignments speak of customers whom other feeds bring: a slip in their tenant's name makes no tenant, and they
--- move no clock.
+-- Assignments, scores and predictions speak of customers whom other feeds bring: a slip in their tenant's name makes no
+-- tenant, and they move no clock.
 with tenant_loads as (
 
     select * from {{ source('raw', 'tenant_loads') }}
-    where feed <> 'segment_assignments'
+    where feed not in ('segment_assignments', 'churn_scores', 'ltv_predictions')
 
 ),
 

@@ -23,7 +23,8 @@ MAX_EVENT_VALUE = 1e9
 class Column:
     """A column of a raw table and how a file's value becomes one of its values.
 
-    `source` is its name in files where that differs; `default` is SQL for an empty value.
+    `source` is its name in files where that differs; `default` is SQL for an empty value, in which `{loaded_at}` is the
+    load's time and `{tenant}` the first folder of the file's path below its feed's, else the tenant `default`.
     """
 
     name: str
@@ -61,6 +62,13 @@ class Feed:
     key: tuple[str, ...] = ()
     rules_of_seeds: tuple[Callable[[], Rule], ...] = ()
     """Rules that hang on seeds, which may change while the process lives: asked for at each load."""
+    subject: str = ""
+    """Column that names whom a row is about, where the reason for its rejection is to say so."""
+    is_unique_in_file: bool = False
+    """Whether a file may say one thing of a key only: of several valid rows the first counts, others are rejected."""
+    is_about_others: bool = False
+    """Whether rows speak of customers whom other feeds bring: they bring no tenant into being, move no clock, and ask
+    for no date of the event-level tables to be computed anew."""
     is_audit: bool = False
     """Whether rows tell what was done with a release, not what tenants and customers did: nothing is computed anew for
     them, and they bring no tenant into being."""
@@ -69,6 +77,11 @@ class Feed:
     def all_rules(self) -> tuple[Rule, ...]:
         """Return the rules as they stand now, in the order in which they are looked at."""
         return (*self.rules, *(rule() for rule in self.rules_of_seeds))
+
+    @property
+    def reasons(self) -> tuple[Rule, ...]:
+        """Return why rows of a file can be rejected: the rules, and of feeds that are unique in files, duplicates."""
+        return (*self.all_rules, *((DUPLICATE,) if self.is_unique_in_file else ()))
 
     @property
     def table(self) -> str:
@@ -162,6 +175,7 @@ def _words(words: Iterable[str]) -> str:
 
 
 _TENANT = Column("user_id", "key", default="'default'")
+_TENANT_OR_FOLDER = Column("user_id", "key", default="{tenant}")
 _VERSION = Column("updated_at", "time", default="{loaded_at}")
 _NUMBER = "try_cast(source_event_value as double)"
 
@@ -299,6 +313,119 @@ SEGMENT_ASSIGNMENTS = Feed(
         Rule("future_timestamp", "at is later than the load plus one day", "updated_at > {latest}"),
     ),
     rules_of_seeds=(_no_manual_segment,),
+    is_about_others=True,
+)
+
+DUPLICATE = Rule("duplicate_customer", "stands more than once in the file: the first valid row counts", "false")
+"""Why a row of a feed that is unique in its files is rejected; which rows are is found beside the rules."""
+HUNDREDS = ("100", "100.0", "0-100")
+"""What a file says, in column `scale` or `churn_score_scale`, whose scores go from 0 to 100."""
+ONES = ("1", "1.0", "0-1")
+_SCALE = "coalesce(scale, churn_score_scale, '1')"
+
+
+def _finite(column: str) -> tuple[Rule, Rule]:
+    """Return the rules that tell text from a number that is none."""
+    return (
+        Rule("not_a_number", f"{column} is not a number", f"source_{column} is not null and {column} is null"),
+        Rule("not_finite", f"{column} is not finite", f"not isfinite({column})"),
+    )
+
+
+def _of_version(column: str, name: str) -> tuple[Rule, Rule]:
+    """Return the rules for the time of a version that a file may give under a name."""
+    return (
+        Rule(
+            "unreadable_timestamp",
+            f"{name} is not a readable time from 1900 on",
+            f"source_{column} is not null and not coalesce({column} >= timestamp '1900-01-01', false)",
+        ),
+        Rule("future_timestamp", f"{name} is later than the load plus one day", f"{column} > {{latest}}"),
+    )
+
+
+CHURN_SCORES = Feed(
+    name="churn_scores",
+    columns=(
+        _TENANT_OR_FOLDER,
+        Column("customer_id", "key"),
+        Column("churn_score", "number"),
+        Column("scale", "word"),
+        Column("churn_score_scale", "word"),
+        _VERSION,
+    ),
+    required=("customer_id", "churn_score"),
+    key=("user_id", "customer_id"),
+    rules=(
+        _missing("customer_id"),
+        Rule("missing_churn_score", "churn_score is empty", "source_churn_score is null"),
+        *_finite("churn_score"),
+        Rule(
+            "unknown_scale",
+            f"scale is none of {', '.join((*ONES, *HUNDREDS))}",
+            f"{_SCALE} not in {_words((*ONES, *HUNDREDS))}",
+        ),
+        Rule(
+            "score_out_of_range",
+            "churn_score is not between 0 and 1, and no column `scale` says 0-100",
+            f"{_SCALE} in {_words(ONES)} and churn_score not between 0 and 1",
+        ),
+        Rule("score_out_of_range", "churn_score is not between 0 and 100", "churn_score not between 0 and 100"),
+        *_of_version("updated_at", "updated_at"),
+    ),
+    subject="customer_id",
+    is_unique_in_file=True,
+    is_about_others=True,
+)
+
+GROWTH_POTENTIALS = ("high", "medium", "low")
+_LTV = ("current_ltv", "predicted_ltv_1year", "predicted_ltv_3year", "predicted_ltv_5year")
+_PROBABILITIES = ("churn_probability", "confidence_score")
+_GIVEN = "list_filter([{}], lambda value: value is not null)".format(", ".join(_LTV))
+
+LTV_PREDICTIONS = Feed(
+    name="ltv_predictions",
+    columns=(
+        _TENANT_OR_FOLDER,
+        Column("customer_id", "key"),
+        *(Column(name, "number") for name in (*_LTV, *_PROBABILITIES)),
+        Column("growth_potential", "word"),
+        # When the prediction was made, which makes it the version's time.
+        Column("updated_at", "time", source="prediction_date", default="{loaded_at}"),
+    ),
+    required=("customer_id",),
+    key=("user_id", "customer_id"),
+    rules=(
+        _missing("customer_id"),
+        *(rule for name in (*_LTV, *_PROBABILITIES) for rule in _finite(name)),
+        *(
+            Rule("value_out_of_range", f"{name} is not between 0 and 1e9", f"{name} not between 0 and 1e9")
+            for name in _LTV
+        ),
+        *(
+            Rule("probability_out_of_range", f"{name} is not between 0 and 1", f"{name} not between 0 and 1")
+            for name in _PROBABILITIES
+        ),
+        Rule(
+            "unknown_growth_potential",
+            f"growth_potential is none of {', '.join(GROWTH_POTENTIALS)}",
+            f"growth_potential not in {GROWTH_POTENTIALS}",
+        ),
+        Rule(
+            "no_prediction",
+            "nothing is predicted: every value is empty",
+            f"coalesce({', '.join((*_LTV[1:], *_PROBABILITIES))}) is null and growth_potential is null",
+        ),
+        Rule(
+            "value_decreases",
+            "a total lifetime value is below that of an earlier time",
+            f"{_GIVEN} <> list_sort({_GIVEN})",
+        ),
+        *_of_version("updated_at", "prediction_date"),
+    ),
+    subject="customer_id",
+    is_unique_in_file=True,
+    is_about_others=True,
 )
 # What actions on segments record (orchestration/segments): written by the warehouse itself. The time of the act makes
 # the version; a date may be ahead of the load's UTC date by a time zone.
@@ -372,6 +499,8 @@ FEEDS = {
         CUSTOMERS,
         ORGANIZATIONS,
         SEGMENT_ASSIGNMENTS,
+        CHURN_SCORES,
+        LTV_PREDICTIONS,
         SEGMENT_EXPORTS,
         SEGMENT_LOOKALIKES,
     )

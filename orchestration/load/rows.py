@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 FUTURE_TOLERANCE = timedelta(days=1)
 _BY_ID = uuid_sql(["user_id", "source_event_id"])
 _KEYS = "select event_id, file_id, record_number, false as has_source_id from raw.events limit 0"
-_REJECTS = "select file_id, record_number, 0 as rule, raw_text from broken_lines limit 0"
+_REJECTS = "select file_id, record_number, 0 as rule, raw_text, null::varchar as subject from broken_lines limit 0"
 _UNREADABLE_LINE = Rule("unreadable_line", "the line's structure is broken", "false")
 
 
@@ -121,11 +122,18 @@ def _valid_rows(feed: Feed, source: Source, load: Load) -> str:
 def _valid_sql(feed: Feed, source: Source, load: Load) -> str:
     """Return SQL for the valid rows of a source, without their ids."""
     broken = " or ".join(f"({c})" for c in _conditions(feed, load.job.loaded_at))
+    first = f"qualify {_place_in_file(feed)} = 1" if feed.is_unique_in_file else ""
     return f"""
         select file_id, record_number, {_kept_columns(feed)}
         from ({_typed_sql(feed, source, load.job.loaded_at)})
         where ({broken}) is not true
+        {first}
     """
+
+
+def _place_in_file(feed: Feed, among: str = "true") -> str:
+    """Return SQL for which row of its file it is that speaks of the row's key, of rows that are alike in `among`."""
+    return f"row_number() over (partition by file_id, {', '.join(feed.key)}, {among} order by record_number)"
 
 
 @contextmanager
@@ -171,7 +179,7 @@ def quarantine(con: Connection, feed: Feed, load: Load, reading: Reading, valid:
     sources = [part for source in load.sources if (part := without_files(source, complete)).files]
     ids = ", ".join(str(file.file_id) for file in load.files)
     broken_lines = f"""
-        select file_id, record_number, {len(feed.all_rules)} as rule, raw_text
+        select file_id, record_number, {len(feed.reasons)} as rule, raw_text, null as subject
         from broken_lines where file_id in ({ids})
     """
     _create(con, "load_rejects", _REJECTS, [*(_rejects_sql(feed, source, load) for source in sources), broken_lines])
@@ -185,18 +193,25 @@ def _rejects_sql(feed: Feed, source: Source, load: Load) -> str:
     """Return SQL for the rows that break a rule, with the first rule that they break."""
     conditions = _conditions(feed, load.job.loaded_at)
     whens = " ".join(f"when {condition} then {i}" for i, condition in enumerate(conditions))
+    judged = f"""
+        select file_id, record_number, raw_text, {feed.subject or "null"} as subject, case {whens} end as rule
+            {"".join(f", {name}" for name in feed.key)}
+        from ({_typed_sql(feed, source, load.job.loaded_at)})
+    """
+    if feed.is_unique_in_file:
+        is_later = f"rule is null and {_place_in_file(feed, 'rule is null')} > 1"
+        judged = f"""
+            select * replace (case when {is_later} then {len(conditions)} else rule end as rule) from ({judged})
+        """
     return f"""
-        select file_id, record_number, rule, raw_text::varchar as raw_text
-        from (
-            select file_id, record_number, raw_text, case {whens} end as rule
-            from ({_typed_sql(feed, source, load.job.loaded_at)})
-        )
+        select file_id, record_number, rule, raw_text::varchar as raw_text, subject
+        from ({judged})
         where rule is not null
     """
 
 
 def _write_rejects(con: Connection, feed: Feed, load: Load) -> None:
-    rules = (*feed.all_rules, _UNREADABLE_LINE)
+    rules = (*feed.reasons, _UNREADABLE_LINE)
     con.execute(
         f"""
         insert into raw.rejected_rows by name
@@ -205,7 +220,9 @@ def _write_rejects(con: Connection, feed: Feed, load: Load) -> None:
                 generate_subscripts($names, 1) - 1 as number
         ), files as (select unnest($ids) as file_id, unnest($paths) as path)
         select {literal(feed.name)} as feed, file_id, {load.load_id} as load_id, path,
-            record_number, name as rule, detail, {literal(load.job.loaded_at)} as rejected_at
+            record_number, name as rule,
+            case when subject is null then detail else 'Customer ' || subject || ': ' || detail end as detail,
+            {literal(load.job.loaded_at)} as rejected_at
         from load_rejects
         join rules on load_rejects.rule = rules.number
         join files using (file_id)
@@ -241,12 +258,19 @@ def _typed_sql(feed: Feed, source: Source, loaded_at: datetime) -> str:
             read = f"""(case when {name} is null then extras
                 else json_merge_patch(extras, {read}) end)::varchar"""
         if column.default:
-            default = column.default.format(loaded_at=literal(loaded_at))
+            default = column.default.format(loaded_at=literal(loaded_at), tenant=_tenant_sql(source))
             read = f"case when {name} is null then {default} else {read} end"
         typed.append(f"{read} as {column.name}")
     return f"""select *, {", ".join(typed)} from (
         select file_id, record_number, raw_text, {extras or "null"} as extras, {", ".join(values)}
         from ({_scan_sql(feed, source)}))"""
+
+
+def _tenant_sql(source: Source) -> str:
+    """Return SQL for the tenant that a file's folder names: feed/tenant/…; without one, the tenant `default`."""
+    folders = {file.file_id: PurePosixPath(file.path).parts[1:-1] for file in source.files}
+    whens = [f"when {file_id} then {literal(names[0])}" for file_id, names in folders.items() if names]
+    return f"case file_id {' '.join(whens)} else 'default' end" if whens else "'default'"
 
 
 def _scan_sql(feed: Feed, source: Source) -> str:

@@ -42,6 +42,27 @@ _SEGMENT_LOOKALIKE = f"""row_id uuid, lookalike_id varchar, user_id varchar, seg
         release_id varchar, as_of_date date, actor varchar, customer_id varchar, rank double, similarity_score double,
         auc double, member_count double, non_member_count double, updated_at timestamp, {_ORIGIN}"""
 
+_CHURN_SCORE = f"""row_id uuid, user_id varchar, customer_id varchar, churn_score double, scale varchar,
+        churn_score_scale varchar, updated_at timestamp, {_ORIGIN}"""
+
+_LTV_PREDICTION = f"""row_id uuid, user_id varchar, customer_id varchar, current_ltv double,
+        predicted_ltv_1year double, predicted_ltv_3year double, predicted_ltv_5year double, churn_probability double,
+        confidence_score double, growth_potential varchar, updated_at timestamp, {_ORIGIN}"""
+
+_MONEY_PREDICTED = (
+    "current_ltv",
+    *(f"predicted_ltv_{n}year" for n in (1, 3, 5)),
+    *(f"expected_spend_{n}year{end}" for n in (1, 3, 5) for end in ("", "_low", "_high")),
+    "expected_spend_90_days",
+)
+
+_PREDICTION = f"""recording_id integer, user_id varchar, customer_id varchar, as_of_date date, model_version varchar,
+        {", ".join(f"{name} decimal(18, 4)" for name in _MONEY_PREDICTED)},
+        expected_purchases_90_days double, purchase_probability_30_days double, purchase_probability_90_days double,
+        churn_probability double, churn_horizon_days integer, expected_next_order_date date, p_alive double,
+        confidence_score double, growth_potential varchar, is_cold_start boolean, is_extrapolated boolean,
+        validated_horizon_days integer, no_prediction_reason varchar, first_predicted_date date"""
+
 TABLES = {
     "raw.events": _EVENT,
     "raw.duplicate_events": f"{_EVENT}, is_conflict boolean",
@@ -73,6 +94,26 @@ TABLES = {
         segment_key varchar, figure varchar, cause varchar, load_id integer, old_value double, new_value double,
         date date, restated_at timestamp""",
     "raw.segment_evaluations": "user_id varchar, evaluation_date date, definitions_hash varchar",
+    "raw.churn_scores": _CHURN_SCORE,
+    "raw.duplicate_churn_scores": _CHURN_SCORE,
+    "raw.ltv_predictions": _LTV_PREDICTION,
+    "raw.duplicate_ltv_predictions": _LTV_PREDICTION,
+    # What models predicted, and how good they are (orchestration/predictions.py): recorded, never rebuilt.
+    "raw.prediction_recordings": """recording_id integer, user_id varchar, as_of_date date, customer_count bigint,
+        predicted_count bigint, churn_horizon_days integer, run_id varchar, recorded_at timestamp,
+        is_published boolean""",
+    "raw.predictions": _PREDICTION,
+    "raw.prediction_outcomes": """recording_id integer, user_id varchar, customer_id varchar, as_of_date date,
+        horizon_days integer, model_version varchar, purchase_probability double, churn_probability double,
+        expected_purchases double, expected_spend decimal(18, 4), expected_spend_low decimal(18, 4),
+        expected_spend_high decimal(18, 4), purchase_days integer, spend decimal(18, 4), closed_date date""",
+    "raw.model_versions": """user_id varchar, model_version varchar, model varchar, trained_as_of_date date,
+        data_hash varchar, parameters varchar, is_promoted boolean, reason varchar, run_id varchar,
+        recorded_at timestamp""",
+    "raw.model_metrics": """user_id varchar, model_version varchar, model varchar, candidate varchar, origin_date date,
+        horizon_days integer, purchase_group varchar, metric varchar, value double, n bigint""",
+    "raw.model_deciles": """user_id varchar, model_version varchar, model varchar, origin_date date,
+        horizon_days integer, decile integer, n bigint, predicted_mean double, actual_mean double""",
     "raw.segment_exports": _SEGMENT_EXPORT,
     "raw.duplicate_segment_exports": _SEGMENT_EXPORT,
     "raw.segment_lookalikes": _SEGMENT_LOOKALIKE,

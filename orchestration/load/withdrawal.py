@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestration.load.duplicates import differs
-from orchestration.load.feeds import SEGMENT_ASSIGNMENTS
 from orchestration.load.records import LIVE, write_tenant_loads
 from orchestration.load.versions import correct_books, sort_out_versions
 
@@ -61,8 +60,8 @@ def _withdraw_versions(con: Connection, feed: Feed, ids: str, job: Job, cause: s
         create or replace temp table withdrawn_keys as
         select distinct {key} from {feed.table} where file_id in ({ids})
     """)
-    # Assignments say nothing about events: a range without days is a reason to build, and no date is computed anew.
-    dates = "date '1970-01-01', date '1969-12-31'" if feed is SEGMENT_ASSIGNMENTS else "null::date, null::date"
+    # What is said about others says nothing of events: a range without days is a reason to build, no date is computed.
+    dates = "date '1970-01-01', date '1969-12-31'" if feed.is_about_others else "null::date, null::date"
     con.execute(f"""
         create or replace temp table touched as
         select distinct user_id, dates.* from withdrawn_keys, (values ({dates})) as dates (from_date, to_date)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from orchestration import evaluations
+from orchestration import evaluations, predictions
 from orchestration.home import checksum_of
 from orchestration.quality import release_gate
 from orchestration.quality.release_gate import Comparison, Verdict, judge
@@ -245,6 +245,7 @@ def _mark_published(con: DuckDBPyConnection, release: Release, former: Release |
         [release.release_id],
     )
     evaluations.remember(con)
+    predictions.remember(con)
     for published in (former, release):
         if published is not None:
             _record(con, published)

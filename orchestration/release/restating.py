@@ -11,7 +11,8 @@ figures once for every load. The precedence, from what moves every date to what 
 4. `erasure`, `withdrawn file`, `late events`: what touched the nearest date up to the one in question, because stocks
    (active customers, buyers to date) carry a change forward; on one date in this order, then the latest load. Nothing
    up to it, but something on the day after: a session of the small hours has gone on.
-5. the same without dates (a withdrawn file of profiles), then `late profiles`: a customers or organizations load.
+5. the same without dates (a withdrawn file of profiles or scores), then `late profiles`: a customers or organizations
+   load, and `late predictions`: a load of scores, or customers scored once more; both may speak of any day.
 6. `recomputed`: a backfill asked for it. 7. `unexplained`: none of these; the run says so loudly.
 """
 
@@ -305,20 +306,31 @@ def _find_news(con: DuckDBPyConnection, former_id: str) -> None:
             from staging.stg_events
             where load_id >= (select min(load_id) from new_loads) and load_id in (select load_id from new_loads)
             group by user_id, event_date
+        ), requests_by_tenant as (
+            select
+                tenants.user_id, requests.cause,
+                case requests.cause when 'erasure' then 1 when 'withdrawn file' then 2 else 5 end as rank,
+                requests.from_date, requests.to_date, withdrawn.load_id, null as feed
+            from requests
+            join (select distinct user_id from restated) as tenants
+                on tenants.user_id = coalesce(requests.user_id, tenants.user_id)
+            left join withdrawn on requests.cause = 'withdrawn file' and requests.path = withdrawn.path
         )
-        select
-            tenants.user_id, requests.cause,
-            case requests.cause when 'erasure' then 1 when 'withdrawn file' then 2 else 4 end as rank,
-            requests.from_date, requests.to_date, withdrawn.load_id, null as feed
-        from requests
-        join (select distinct user_id from restated) as tenants
-            on tenants.user_id = coalesce(requests.user_id, tenants.user_id)
-        left join withdrawn on requests.cause = 'withdrawn file' and requests.path = withdrawn.path
+        from requests_by_tenant
         union all
         select user_id, 'late events', 3, event_date, event_date, load_id, 'events' from dates_of_events
         union all
         select user_id, 'late profiles', 3, null, null, load_id, feed from raw.tenant_loads
         where feed in ('customers', 'organizations') and load_id in (select load_id from new_loads)
+        union all
+        select user_id, 'late predictions', 4, null, null, load_id, feed from raw.tenant_loads
+        where feed in ('churn_scores', 'ltv_predictions') and load_id in (select load_id from new_loads)
+        union all
+        select distinct user_id, 'late predictions', 4, null::date, null::date, null::integer, null
+        from raw.prediction_recordings where not is_published
+        union all
+        -- Of what other feeds' rows said of customers, no dates are asked for.
+        select user_id, cause, rank, null, null, load_id, null from requests_by_tenant where from_date > to_date
         """,
         {"former_id": former_id},
     )

@@ -1,4 +1,4 @@
-{{ config(meta={'dagster': {'ref': {'name': 'customer_daily'}}}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'data_as_of'}}}) }}
 
 -- Each kept event stands once in the mart, once in the daily fact and once in what counts or waits by as_of_date.
 -- Single events are counted in all (metadata in DuckDB); by tenant the compact tables are compared.

@@ -1,4 +1,4 @@
-{{ config(meta={'dagster': {'ref': {'name': 'orders'}}}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'data_as_of'}}}) }}
 
 -- Orders are rebuilt from lines and refunds, spend by day from the events: by as_of_date both must say the same of each
 -- customer.

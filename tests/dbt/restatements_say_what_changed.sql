@@ -18,6 +18,7 @@ unsound_restatements as (
             'timezone changed',
             'definition changed',
             'late assignments',
+            'late predictions',
             'erasure',
             'withdrawn file',
             'late events',

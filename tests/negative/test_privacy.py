@@ -10,7 +10,14 @@ from small_data import LEAKS
 if TYPE_CHECKING:
     from small_warehouse import SmallWarehouse
 
-RAW_TABLES = ("raw.events", "raw.customers", "raw.segment_assignments", "restricted.rejected_texts")
+RAW_TABLES = (
+    "raw.events",
+    "raw.customers",
+    "raw.segment_assignments",
+    "raw.churn_scores",
+    "raw.rejected_rows",
+    "restricted.rejected_texts",
+)
 
 
 def _relations(manifest: dict[str, Any], *, public: bool) -> list[str]:

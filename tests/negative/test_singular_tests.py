@@ -54,6 +54,15 @@ VIOLATIONS: dict[str, list[str]] = {
         "delete from seeds.churn_bands where scheme = 'four_band' and band = 'Medium'",
         "update seeds.churn_bands set sort_order = 5 - sort_order where scheme = 'four_band'",
     ],
+    "churn_scores_agree": [
+        "update marts.customer_churn_scores set risk_segment = 'Critical' where churn_score is not null",
+        "update marts.customer_churn_scores set no_prediction_reason = null where churn_score is null",
+        "update marts.customer_churn_scores set churn_score = 0.46, churn_category = 'Medium' where churn_score = 0.45",
+        "update marts.customer_segments set churn_score = null",
+        "update marts.customer_ltv_predictions set churn_probability = churn_probability / 2",
+        "update restricted.customer_attributes set churn_probability = 0.1",
+        "update restricted.customer_attributes set predicted_ltv_1year = null",
+    ],
     "cohort_members_never_leave": [
         "update marts.cohort_members set left_at = joined_at where customer_id = 'customer-03'",
         "update marts.cohorts set member_count = member_count + 1",
@@ -88,6 +97,32 @@ VIOLATIONS: dict[str, list[str]] = {
     "customer_daily_parts_add_up": [
         "update marts.customer_daily set night_event_count = night_event_count + 1 where customer_id = 'browser'",
         "update marts.customer_daily set first_event_at = last_event_at + interval 1 second",
+    ],
+    "customer_ltv_predictions_add_up": [
+        "delete from marts.customer_ltv_predictions where customer_id = 'browser'",
+        "update marts.customer_ltv_predictions set no_prediction_reason = null where customer_id = 'browser'",
+        "update marts.customer_ltv_predictions set predicted_ltv_1year = 5 where customer_id = 'browser'",
+        "update marts.customer_ltv_predictions set churn_probability = 1.5 where churn_score_source is not null",
+        "update marts.customer_ltv_predictions set churn_score_source = null",
+        "update marts.customer_ltv_predictions set confidence_score = -0.1 where customer_id = 'customer-06'",
+        "update marts.customer_ltv_predictions set predicted_ltv_3year = 1 where predicted_ltv_1year > 1",
+        "update marts.customer_ltv_predictions set predicted_ltv_5year = 1 where predicted_ltv_3year > 1",
+        "update marts.customer_ltv_predictions set expected_spend_1year = 1 where predicted_ltv_1year > 1",
+        """
+        update marts.customer_ltv_predictions
+        set expected_spend_1year = 0, expected_spend_1year_low = 1, expected_spend_1year_high = 2,
+            predicted_ltv_1year = current_ltv where score_source is not null
+        """,
+    ],
+    "customer_features_add_up": [
+        "update marts.customer_features set order_count = order_count + 1 where is_current",
+        "update marts.customer_features set total_spend = total_spend + 1 where is_current",
+        "update marts.customer_features set last_purchase_date = date '2000-01-01' where is_current",
+        "delete from marts.customer_features where is_current and customer_id = 'customer-03'",
+    ],
+    "customer_outcomes_tie_to_features": [
+        "update marts.customer_outcomes set spend = spend + 1",
+        "update marts.customer_outcomes set purchase_days = purchase_days + 1",
     ],
     "customer_profile_history_is_gapless": [
         # An overlap, a gap, a first version that does not count from the start, two current versions, none.
@@ -152,6 +187,17 @@ VIOLATIONS: dict[str, list[str]] = {
         "update raw.load_ledger set rejected_count = null where feed = 'events'",
         "update raw.load_ledger set conflict_count = 1 where feed = 'events'",
     ],
+    "model_records_are_sound": [
+        """
+        insert into marts.model_deciles by name
+        select id, user_id, 'v' as model_version, 'ltv' as model, 90 as horizon_days, date '2024-01-01' as origin_date,
+            decile, decile as predicted_mean
+        from (select * from marts.customers limit 1), range(1, 11) as deciles (decile)
+        """,
+        "insert into marts.model_deciles (user_id, decile) values ('shop', 11)",
+        "insert into marts.model_performance (user_id, is_promoted) values ('shop', true)",
+        "insert into marts.model_performance (user_id, customer_count) values ('shop', -1)",
+    ],
     "named_cohorts_have_windows": [
         "update seeds.named_cohorts set end_date = start_date - 1",
     ],
@@ -185,6 +231,31 @@ VIOLATIONS: dict[str, list[str]] = {
         "update seeds.pii_keys set key = 'e-mail' where key = 'e_mail'",
         "update seeds.pii_keys set key = 'Email' where key = 'email'",
     ],
+    "predicted_value_by_group_adds_up": [
+        "update marts.predicted_value_by_group set customer_count = customer_count + 1 where group_type = 'segment'",
+        "update marts.predicted_value_by_group set current_ltv = current_ltv + 1 where group_type = 'all'",
+        "update marts.predicted_value_by_group set predicted_count = 0",
+        "update marts.predicted_value_by_group set predicted_ltv_1year = 0",
+        "update marts.predicted_value_by_group set churn_scored_count = churn_scored_count + 1",
+        "update marts.predicted_value_by_group set expected_spend_1year = 1",
+        "delete from marts.predicted_value_by_group where group_type = 'acquisition_channel'",
+    ],
+    "prediction_outcomes_are_closed": [
+        # Not over, over too soon, of no tenant, more purchase days than days, bought and not, no probability.
+        *(
+            f"insert into marts.prediction_outcomes (user_id, as_of_date, horizon_days, closed_date, {columns}) values "
+            f"('{user_id}', '{as_of_date}', 30, '{closed_date}', {values})"
+            for user_id, as_of_date, closed_date, columns, values in (
+                ("shop", "2024-11-01", "2024-12-01", "purchase_days", "0"),
+                ("shop", "2024-03-01", "2024-03-30", "purchase_days", "0"),
+                ("nobody", "2024-03-01", "2024-03-31", "purchase_days", "0"),
+                ("shop", "2024-03-01", "2024-03-31", "purchase_days", "31"),
+                ("shop", "2024-03-01", "2024-03-31", "purchase_days, has_purchased", "0, true"),
+                ("shop", "2024-03-01", "2024-03-31", "purchase_probability", "1.01"),
+                ("shop", "2024-03-01", "2024-03-31", "churn_probability", "-0.01"),
+            )
+        ),
+    ],
     "restatements_say_what_changed": [
         # Nothing changed, the release before is the later one, an unknown cause, late events without their load,
         # late assignments of all customers.
@@ -209,6 +280,15 @@ VIOLATIONS: dict[str, list[str]] = {
         "update marts.rfm_thresholds set highest_value = highest_value + 1000 where score = 3",
         "update marts.rfm_thresholds set score = 6 - score where dimension = 'monetary'",
         "update marts.rfm_thresholds set customer_count = customer_count + 1",
+    ],
+    "score_loads_add_up": [
+        "update marts.score_loads set accepted_count = accepted_count + 1",
+        "update marts.score_loads set rejected_count = rejected_count + 1",
+        "update marts.score_loads set in_force_count = accepted_count + 1",
+        "update marts.score_loads set received_count = received_count + 1, accepted_count = accepted_count + 1",
+        "delete from marts.score_loads where feed = 'churn_scores'",
+        "delete from marts.rejected_rows where rule = 'unknown_customer'",
+        "update marts.rejected_rows set rule = 'other' where rule = 'unknown_customer'",
     ],
     "segment_assignment_log_states_alternate": [
         "update marts.segment_assignment_log set is_effective = true where outcome = 'no change'",
@@ -325,6 +405,12 @@ VIOLATIONS: dict[str, list[str]] = {
         "update seeds.segments set segment_key = 'At-Risk' where segment_key = 'at_risk'",
         "update seeds.segments set name = 'LAPSED', user_id = 'shop' where segment_key = 'at_risk'",
     ],
+    "segment_distribution_adds_up": [
+        "delete from marts.segment_distribution where count = 0",
+        "update marts.segment_distribution set count = count + 1 where segment = 'Champions'",
+        "update marts.segment_distribution set total_customers = total_customers + 1 where segment = 'Champions'",
+        "update marts.segment_distribution set percentage = percentage + 1 where segment = 'Champions'",
+    ],
     "segment_kpis_add_up": [
         "update marts.segment_kpis set membership_count = membership_count + 1",
         "update marts.segment_kpis set distinct_member_count = distinct_member_count - 1 where user_id = 'shop'",
@@ -378,6 +464,12 @@ VIOLATIONS: dict[str, list[str]] = {
         "update intermediate.int_sessions set event_count = event_count + 1 where customer_id = 'browser'",
         "delete from intermediate.int_sessions where session_date = (select max(session_date) from marts.sessions)",
         "update seeds.event_types set is_behavioral = false where event_type = 'purchase'",
+    ],
+    "top_at_risk_is_ranked": [
+        "update marts.top_at_risk set churn_rank = 100 - churn_rank",
+        "update marts.top_at_risk set value_at_risk_rank = 100 - value_at_risk_rank",
+        "delete from marts.top_at_risk",
+        "delete from marts.top_at_risk where churn_rank = 1",
     ],
     "tenant_settings_are_typed": [
         "update seeds.tenant_settings set value = 'four' where setting = 'session_cut_hour'",

@@ -783,6 +783,157 @@ def test_withdrawn_assignments_are_a_reason_to_build_and_touch_no_date(warehouse
     assert warehouse.rows("select feed, load_id, row_count from raw.tenant_loads") == [("segment_assignments", 2, 1)]
 
 
+# ── What other systems predict ────────────────────────────────────────────────────────────────
+
+
+BAD_SCORES = [
+    ("missing_customer_id", {"customer_id": " "}, "customer_id is empty"),
+    ("missing_churn_score", {"churn_score": ""}, "Customer c1: churn_score is empty"),
+    ("not_a_number", {"churn_score": "high"}, "Customer c1: churn_score is not a number"),
+    ("not_finite", {"churn_score": "nan"}, "Customer c1: churn_score is not finite"),
+    ("not_finite", {"churn_score": "Infinity"}, "Customer c1: churn_score is not finite"),
+    ("not_finite", {"churn_score": "-inf"}, "Customer c1: churn_score is not finite"),
+    ("unknown_scale", {"scale": "percent"}, "Customer c1: scale is none of 1, 1.0, 0-1, 100, 100.0, 0-100"),
+    *(
+        (
+            "score_out_of_range",
+            {"churn_score": value},
+            "Customer c1: churn_score is not between 0 and 1, and no column `scale` says 0-100",
+        )
+        for value in ("1.0001", "-0.0001", "70", "1e300")
+    ),
+    *(
+        (
+            "score_out_of_range",
+            {"churn_score": value, "scale": "100"},
+            "Customer c1: churn_score is not between 0 and 100",
+        )
+        for value in ("100.01", "-1")
+    ),
+    (
+        "unreadable_timestamp",
+        {"updated_at": "soon"},
+        "Customer c1: updated_at is not a readable time from 1900 on",
+    ),
+    (
+        "future_timestamp",
+        {"updated_at": "2026-11-21T06:00:01"},
+        "Customer c1: updated_at is later than the load plus one day",
+    ),
+]
+
+
+def test_bad_scores_are_rejected_and_their_customer_is_named(warehouse: Warehouse) -> None:
+    good = [{"customer_id": f"g{number}", "churn_score": "0.5"} for number in range(len(BAD_SCORES))]
+    bad = [{"customer_id": "c1", "churn_score": "0.5"} | values for _, values, _ in BAD_SCORES]
+    warehouse.write("churn_scores/shop/a.jsonl", [*bad, *good])
+    warehouse.run()
+    details = "select record_number, rule, detail from raw.rejected_rows order by record_number"
+    assert warehouse.rows(details) == [
+        (number, rule, detail) for number, (rule, _, detail) in enumerate(BAD_SCORES, start=1)
+    ]
+    assert warehouse.counts("churn_scores/shop/a.jsonl") == (len(bad) + len(good), len(good), len(bad), 0, 0, 0)
+
+
+def test_scores_of_a_file_are_read_in_the_scale_that_it_states(warehouse: Warehouse) -> None:
+    warehouse.write("churn_scores/shop/a.csv", "customer_id,churn_score\na,0\nb,1\nc,0.7\n")
+    warehouse.write("churn_scores/shop/b.csv", "customer_id,churn_score,scale\nd,70,0-100\ne,0.7,0-1\nf,0.5,\n")
+    warehouse.write_parquet(
+        "churn_scores/shop/c.parquet",
+        "select 'g' customer_id, 30.0::double churn_score, 100.0::double churn_score_scale",
+    )
+    warehouse.run()
+    columns = "customer_id, churn_score, coalesce(scale, churn_score_scale)"
+    assert warehouse.rows(f"select {columns} from raw.churn_scores order by customer_id") == [
+        ("a", 0, None),
+        ("b", 1, None),
+        ("c", 0.7, None),
+        ("d", 70, "0-100"),
+        ("e", 0.7, "0-1"),
+        ("f", 0.5, None),
+        ("g", 30, "100.0"),
+    ]
+
+
+def test_the_tenant_of_a_score_is_its_column_else_its_folder(warehouse: Warehouse) -> None:
+    warehouse.write("churn_scores/shop/2026/a.csv", "customer_id,churn_score\na,0.5\n")
+    warehouse.write("churn_scores/it's/a.csv", "user_id,customer_id,churn_score\nbank,b,0.5\n,c,0.5\n")
+    warehouse.write("churn_scores/a.csv", "customer_id,churn_score\nd,0.5\n")
+    warehouse.run()
+    assert warehouse.rows("select customer_id, user_id from raw.churn_scores order by all") == [
+        ("a", "shop"),
+        ("b", "bank"),
+        ("c", "it's"),
+        ("d", "default"),
+    ]
+
+
+def test_the_first_sound_row_of_a_customer_in_a_file_counts(warehouse: Warehouse) -> None:
+    rows = "a,2\na,0.5\na,0.6\na,0.5\nb,0.5\nc,0.5\nd,0.5\ne,0.5\n"
+    warehouse.write("churn_scores/shop/a.csv", "customer_id,churn_score\n" + rows)
+    warehouse.write("churn_scores/bank/a.csv", "customer_id,churn_score\na,0.9\n")
+    warehouse.run()
+    assert warehouse.rejects() == [(1, "score_out_of_range"), (3, "duplicate_customer"), (4, "duplicate_customer")]
+    detail = "select distinct detail from raw.rejected_rows where rule = 'duplicate_customer'"
+    assert warehouse.values(detail) == ["Customer a: stands more than once in the file: the first valid row counts"]
+    scores = "select user_id, churn_score from raw.churn_scores where customer_id = 'a' order by all"
+    assert warehouse.rows(scores) == [("bank", 0.9), ("shop", 0.5)]
+
+
+BAD_PREDICTIONS = [
+    ("missing_customer_id", {"customer_id": ""}),
+    ("not_a_number", {"predicted_ltv_3year": "much"}),
+    ("not_finite", {"predicted_ltv_5year": "inf"}),
+    ("not_finite", {"confidence_score": "nan"}),
+    ("value_out_of_range", {"current_ltv": "-0.01"}),
+    ("value_out_of_range", {"predicted_ltv_5year": "1e10"}),
+    ("probability_out_of_range", {"churn_probability": "15"}),
+    ("probability_out_of_range", {"confidence_score": "-0.1"}),
+    ("unknown_growth_potential", {"growth_potential": "huge"}),
+    ("no_prediction", {"predicted_ltv_1year": None, "current_ltv": "5"}),
+    ("value_decreases", {"predicted_ltv_3year": "49"}),
+    ("value_decreases", {"current_ltv": "51"}),
+    ("unreadable_timestamp", {"prediction_date": "soon"}),
+    ("future_timestamp", {"prediction_date": "2026-11-21T06:00:01"}),
+]
+
+
+def test_bad_predictions_are_rejected(warehouse: Warehouse) -> None:
+    good = [{"customer_id": f"g{number}", "growth_potential": " High"} for number in range(len(BAD_PREDICTIONS))]
+    bad = [{"customer_id": "c1", "predicted_ltv_1year": "50"} | values for _, values in BAD_PREDICTIONS]
+    warehouse.write("ltv_predictions/shop/a.jsonl", [*bad, *good])
+    warehouse.run()
+    assert warehouse.rejects() == [(number, rule) for number, (rule, _) in enumerate(BAD_PREDICTIONS, start=1)]
+    assert warehouse.rows("select distinct user_id, growth_potential from raw.ltv_predictions") == [("shop", "high")]
+
+
+def test_a_prediction_is_dated_by_its_own_column(warehouse: Warehouse) -> None:
+    warehouse.write(
+        "ltv_predictions/shop/a.csv",
+        "customer_id,current_ltv,predicted_ltv_1year,churn_probability,growth_potential,confidence_score,prediction_date\n"
+        "a,1250.00,1850.00,0.15,high,0.87,2026-11-01\nb,,,0.2,,,\n",
+    )
+    warehouse.run()
+    columns = "customer_id, current_ltv, predicted_ltv_1year, churn_probability, updated_at"
+    assert warehouse.rows(f"select {columns} from raw.ltv_predictions order by customer_id") == [
+        ("a", 1250, 1850, 0.15, datetime(2026, 11, 1)),  # noqa: DTZ001
+        ("b", None, None, 0.2, LOADED_AT),
+    ]
+
+
+def test_scores_that_repeat_change_nothing_and_withdrawn_ones_touch_no_date(warehouse: Warehouse) -> None:
+    for path in ("churn_scores/shop/a.csv", "churn_scores/shop/b.csv"):
+        warehouse.write(path, "customer_id,churn_score\na,0.5\n")
+        warehouse.run()
+    assert warehouse.counts("churn_scores/shop/b.csv") == (1, 0, 0, 1, 0, 0)
+    assert warehouse.values("select count(*) from raw.duplicate_churn_scores") == [1]
+    warehouse.publish()
+    load.withdraw(warehouse.con, "churn_scores/shop/a.csv", **warehouse.at_this_run())
+    assert warehouse.values("select file_id from raw.churn_scores") == [2]
+    requests = "select user_id, len(generate_series(from_date, to_date, interval 1 day)) from raw.recompute_requests"
+    assert warehouse.rows(requests) == [("shop", 0)]
+
+
 # ── New files ─────────────────────────────────────────────────────────────────────────────────
 
 

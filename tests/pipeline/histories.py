@@ -299,7 +299,7 @@ def load_files(warehouse: SmallWarehouse, number: int) -> None:
 
 INCREMENTAL = ("--select", "+config.materialized:incremental")
 """What is built in every round. The rest is rebuilt whole in every run: building it in the last one is enough."""
-BATCHES = ("--vars", '{"events_per_batch": 100}')
+BATCHES = ("--vars", '{"events_per_batch": 100, "states_per_batch": 100}')
 """Rounds write large tables in several batches, the full refresh that they are compared with in one."""
 
 
@@ -368,9 +368,12 @@ def play(warehouse: SmallWarehouse, tenants: dict[str, History], last_selection:
 OF_THE_RUN = {
     f"intermediate.int_{name}"
     for name in (
-        *("segment_dates", "segment_due_dates", "segment_customers", "customer_moves", "customer_measures"),
-        *("customer_favourites", "customer_profile_days", "customer_states", "state_scores", "customer_attributes"),
-        *("segment_event_values", "segment_event_hits", "segment_masks"),
+        *("segment_dates", "segment_due_dates", "segment_customers", "customer_days", "window_moves", "customer_moves"),
+        "customer_measures",
+        *("customer_favourites", "customer_profile_days", "customer_prediction_days", "customer_intervals"),
+        *("customer_states", "state_scores", "customer_attributes"),
+        *("rank_values", "rank_edges", "rank_buckets", "rank_cuts", "rank_levels", "segment_event_values"),
+        *("segment_attribute_hits", "segment_uneven_hits", "segment_rank_hits", "segment_event_hits", "segment_masks"),
     )
 }
 """Tables of the dates that a run evaluates memberships on: a full refresh evaluates all."""

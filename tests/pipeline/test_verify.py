@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from dbt.contracts.graph.manifest import Manifest
 
+pytestmark = pytest.mark.deep
+
 AS_OF = date(2024, 6, 15)
 ALL_DATES = "1000"
 """A sample that holds every tenant and date of ten customers."""
@@ -169,7 +171,6 @@ def test_the_late_file_came_in_a_run_that_replaced_dates(settled: SmallWarehouse
     assert 0 < settled.query("select count(distinct event_date) from intermediate.int_touched_dates")[0][0] < 10
 
 
-@pytest.mark.deep
 def test_late_events_and_a_day_given_by_hand_equal_a_rebuild(copied: SmallWarehouse) -> None:
     copied.build("--vars", f"as_of_date: {AS_OF}")
     (copied.home / "tmp" / "verify").mkdir()
@@ -207,7 +208,6 @@ def test_a_row_that_drifted_is_found_by_a_rebuild(copied: SmallWarehouse) -> Non
     assert "8 of" in message
 
 
-@pytest.mark.deep
 def test_a_sample_finds_no_drift_where_there_is_none(
     copied: SmallWarehouse, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

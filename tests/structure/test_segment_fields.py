@@ -50,6 +50,12 @@ def test_lists_hold_each_field_of_their_types_once(macro: str, fields: Mapping[s
     assert sorted(_fields_of(macro)) == sorted(of_types)
 
 
+def test_rankable_fields_are_those_of_the_catalogue(fields: Mapping[str, Field]) -> None:
+    found = re.search(r"macro rankable_fields\(\) -%}(.*?)endmacro", MACROS.read_text(encoding="utf-8"), re.DOTALL)
+    assert found
+    assert set(re.findall(r"'(\w+)':", found[1])) == {field.name for field in fields.values() if field.is_rankable}
+
+
 def test_every_type_is_known(fields: Mapping[str, Field]) -> None:
     assert {field.value_type for field in fields.values()} == set(OPERATORS)
     # Of lists there is one, which the macros know by its name.

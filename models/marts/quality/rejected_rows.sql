@@ -1,14 +1,6 @@
 with rejected_rows as (
 
-    select * from {{ ref('stg_rejected_rows') }}
-    where feed <> 'events'
-
-),
-
-described as (
-
     select
-        {{ surrogate_uuid(['file_id', 'record_number']) }} as id,
         feed,
         path,
         rule,
@@ -17,7 +9,41 @@ described as (
         load_id,
         record_number,
         rejected_at
-    from rejected_rows
+    from {{ ref('stg_rejected_rows') }}
+    where feed <> 'events'
+
+),
+
+-- Whether a customer exists is known once all feeds are in, and may change: such rows are in no quarantine.
+unknown_scores as (
+
+    select
+        feed,
+        path,
+        broken_rule as rule, -- noqa: RF04
+        detail,
+        file_id,
+        load_id,
+        record_number,
+        loaded_at as rejected_at
+    from {{ ref('int_unknown_scores') }}
+
+),
+
+all_rows as (
+
+    select * from rejected_rows
+    union all
+    select * from unknown_scores
+
+),
+
+described as (
+
+    select
+        {{ surrogate_uuid(['file_id', 'record_number']) }} as id,
+        *
+    from all_rows
 
 )
 

@@ -28,6 +28,12 @@ rfm_segments as (
 
 ),
 
+predictions as (
+
+    select * from {{ ref('customer_ltv_predictions') }}
+
+),
+
 memberships as (
 
     select
@@ -76,8 +82,8 @@ joined as (
         summaries.purchase_frequency_days,
         summaries.orders_per_month,
         customers.loyalty_points,
-        cast(null as double) as churn_probability,
-        cast(null as decimal(18, 4)) as predicted_ltv_1year,
+        predictions.churn_probability,
+        predictions.predicted_ltv_1year,
         customers.has_profile,
         customers.email_opt_in,
         customers.sms_opt_in,
@@ -90,6 +96,8 @@ joined as (
     inner join clock on customers.user_id = clock.user_id
     inner join summaries
         on customers.user_id = summaries.user_id and customers.customer_id = summaries.customer_id
+    inner join predictions
+        on customers.user_id = predictions.user_id and customers.customer_id = predictions.customer_id
     left join rfm
         on customers.user_id = rfm.user_id and customers.customer_id = rfm.customer_id
     left join rfm_segments

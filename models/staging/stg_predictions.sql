@@ -1,0 +1,7 @@
+with predictions as (
+
+    select * from {{ source('raw', 'predictions') }}
+
+)
+
+select * from predictions

@@ -183,8 +183,15 @@ def init(*, quiet: bool) -> None:
 @click.option(
     "--test-all-history", is_flag=True, help="Test event-level models over all dates, not the recomputed ones."
 )
-def run(
-    as_of: datetime | None, output: Path | None, *, full_refresh: bool, accept_release: bool, test_all_history: bool
+@click.option("--retrain", is_flag=True, help="Fit the models of value and churn anew, although this month's stand.")
+def run(  # noqa: PLR0913 - one for each option
+    as_of: datetime | None,
+    output: Path | None,
+    *,
+    full_refresh: bool,
+    accept_release: bool,
+    test_all_history: bool,
+    retrain: bool,
 ) -> None:
     """Load new raw files, build and test the marts, publish a release."""
     last_today = (datetime.now(UTC) + EASTERNMOST).date()
@@ -197,6 +204,7 @@ def run(
         accept_release,
         output.absolute() if output else None,
         test_all_history,
+        retrain,
     )
     home = prepare()
     with exclusive(home, "warehouse run"):

@@ -61,6 +61,11 @@ class Home:
         return self.path / "warehouse.duckdb"
 
     @property
+    def models(self) -> Path:
+        """Return the folder of the fitted models (ml/registry.py)."""
+        return self.path / "models"
+
+    @property
     def docs(self) -> Path:
         """Return the folder of the data-quality pages."""
         return self.path / "docs" / "data_quality"

@@ -55,6 +55,22 @@ def record(con: duckdb.DuckDBPyConnection, steps: Iterable[Step]) -> None:
     con.commit()
 
 
+def step(con: duckdb.DuckDBPyConnection, run_id: str, name: str) -> Step:
+    """Return a step of a run as it was recorded. Raises LookupError where the run has no such step."""
+    found = [step for step in steps_of_run(con, run_id) if step.step == name]
+    if not found:
+        message = f"run {run_id} has recorded no step {name}"
+        raise LookupError(message)
+    return found[0]
+
+
+def steps_of_run(con: duckdb.DuckDBPyConnection, run_id: str) -> list[Step]:
+    """Return the steps of a run as they were recorded."""
+    names = [column.name for column in fields(Step)]
+    rows = con.execute(f"select {', '.join(names)} from raw.run_ledger where run_id = ? order by rowid", [run_id])
+    return [Step(**dict(zip(names, row, strict=True))) for row in rows.fetchall()]
+
+
 def last_checksum(con: duckdb.DuckDBPyConnection, step: str) -> str | None:
     """Return the code checksum of the last successful run of a step; null if there was none."""
     row = con.execute(

@@ -32,6 +32,8 @@ class Parameters:
     """Publish into a release of its own below this folder instead of over the current one."""
     test_all_history: bool = False
     """Test event-level models over all dates, not only the recomputed ones: the schedule does it on Sundays."""
+    retrain: bool = False
+    """Fit the models anew although those of this month stand."""
 
     def dbt_arguments(self, *, full_refresh: bool) -> list[str]:
         """Return the dbt command of the run; unit tests are CI's, not production's."""
@@ -56,6 +58,7 @@ class Parameters:
                         "accept_release": self.accept_release,
                         "output": str(self.output) if self.output else "",
                         "test_all_history": self.test_all_history,
+                        "retrain": self.retrain,
                     }
                 }
             }
@@ -91,6 +94,7 @@ def reason_to_build(parameters: Parameters, state: State) -> str | None:
         (parameters.output is not None, "a release apart is asked for"),
         (parameters.accept_release, "a refused release is accepted"),
         (parameters.test_all_history, "all history is to be tested"),
+        (parameters.retrain, "the models are to be fitted anew"),
     )
     return next((reason for holds, reason in reasons if holds), None)
 

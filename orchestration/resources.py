@@ -43,10 +43,11 @@ class Wishes(dg.ConfigurableResource):
     accept_release: bool = False
     output: str = ""
     test_all_history: bool = False
+    retrain: bool = False
 
     @property
     def parameters(self) -> Parameters:
         """Return the wishes as typed parameters."""
         day = date.fromisoformat(self.as_of_date) if self.as_of_date else None
         output = Path(self.output) if self.output else None
-        return Parameters(day, self.full_refresh, self.accept_release, output, self.test_all_history)
+        return Parameters(day, self.full_refresh, self.accept_release, output, self.test_all_history, self.retrain)

@@ -33,6 +33,20 @@ def daily_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     return dg.RunRequest(run_config=Parameters(test_all_history=is_sunday).run_config())
 
 
+@dg.schedule(
+    name="retrain_monthly",
+    job=daily_job,
+    cron_schedule=f"30 {schedule_hour()} 1 * *",
+    execution_timezone=TIMEZONE,
+)
+def monthly_training() -> dg.RunRequest:
+    """Fit the models anew on the first of the month, also of tenants whose as-of date stands still.
+
+    Where it moves, the first run that speaks of a new month does so by itself.
+    """
+    return dg.RunRequest(run_config=Parameters(retrain=True).run_config())
+
+
 @dg.job(name="verify", description="Recompute a sample of dates from the raw tables; fail where the marts differ.")
 def verify_job() -> None:
     """Run the sample check of `warehouse verify`."""

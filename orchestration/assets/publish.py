@@ -8,7 +8,7 @@ import dagster as dg
 import duckdb
 
 from orchestration import ledger, release
-from orchestration.assets.warehouse import dbt_models
+from orchestration.assets.warehouse import dbt_features, dbt_models
 from orchestration.console import say
 from orchestration.home import Home, incremental_checksum, project_checksum, read_manifest
 from orchestration.memory import MemorySampler
@@ -19,7 +19,7 @@ from orchestration.resources import WarehouseResource, Wishes
 
 @dg.asset(
     name="release",
-    deps=[dbt_models],
+    deps=[dbt_features, dbt_models],
     group_name="release",
     kinds={"duckdb", "parquet"},
     check_specs=[dg.AssetCheckSpec("gate_3", asset="release", description="May this release replace the last one?")],

@@ -23,6 +23,11 @@ from orchestration.memory import MemorySampler
 from orchestration.parameters import MODELS_STEP, reason_to_refresh
 from orchestration.resources import WarehouseResource, Wishes
 
+FEATURES = "+customer_features +customer_outcomes"
+"""What predictions are made from, with all that needs: built and tested before them. Everything else comes after."""
+
+BUILT_KINDS = ("model", "seed")
+
 LARGEST_TOLD = 6
 """How many tables a run names with their rows; the run ledger has them all."""
 
@@ -41,14 +46,13 @@ class Translator(DagsterDbtTranslator):
         return "_".join(dbt_resource_props["fqn"][1:-1]) or "seeds"
 
 
-@dbt_assets(manifest=MANIFEST, name="dbt_models", dagster_dbt_translator=Translator())
-def dbt_models(
+@dbt_assets(manifest=MANIFEST, name="dbt_features", select=FEATURES, dagster_dbt_translator=Translator())
+def dbt_features(
     context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: WarehouseResource, wishes: Wishes
 ) -> Iterator[Any]:
-    """Build and test all models. Touched dates only, or whole when code of the incremental models changed."""
-    home, started, began = warehouse.home, time.monotonic(), ledger.utc_now()
-    manifest = read_manifest()
-    checksum = incremental_checksum(manifest)
+    """Build and test what predictions are made from. Touched dates only, or whole when code of these models changed."""
+    home = warehouse.home
+    checksum = incremental_checksum(read_manifest())
     with home.connect() as con:
         refresh = reason_to_refresh(
             wishes.parameters,
@@ -60,7 +64,8 @@ def dbt_models(
             MODELS_STEP,
             "models",
             "started",
-            started_at=began,
+            seconds=0,
+            started_at=ledger.utc_now(),
             code_checksum=checksum,
             is_full_refresh=refresh is not None,
             message=refresh,
@@ -73,16 +78,43 @@ def dbt_models(
     # Of runs and verifications that were killed.
     for leftover in [*(home.path / "tmp").glob("dbt-*"), home.scratch]:
         shutil.rmtree(leftover, ignore_errors=True)
-    target = home.path / "tmp" / f"dbt-{context.run_id}"
+    # A test that also reads later models waits for them.
+    yield from _build(context, dbt, home, whole, [*_arguments(wishes, whole), "--indirect-selection", "cautious"])
+
+
+@dbt_assets(manifest=MANIFEST, name="dbt_models", exclude=FEATURES, dagster_dbt_translator=Translator())
+def dbt_models(
+    context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: WarehouseResource, wishes: Wishes
+) -> Iterator[Any]:
+    """Build and test all other models, of which some read predictions."""
+    with warehouse.home.connect() as con:
+        whole = ledger.step(con, context.run_id, MODELS_STEP)
+    yield from _build(context, dbt, warehouse.home, whole, _arguments(wishes, whole))
+    with warehouse.home.connect() as con:
+        whole = replace(ledger.step(con, context.run_id, MODELS_STEP), status="success")
+        ledger.record(con, [whole])
+        steps = ledger.steps_of_run(con, context.run_id)
+    tests = sum(step.kind == "test" for step in steps)
+    built = [step for step in steps if step.kind in BUILT_KINDS]
+    largest = sorted((step for step in built if step.row_count), key=lambda step: -step.row_count)[:LARGEST_TOLD]
+    say("        rows: " + ", ".join(f"{step.step} {step.row_count:,}" for step in largest))
+    say(f"models  {len(built)} built, {tests} tests passed or warned in {whole.seconds:.1f} s")
+
+
+def _arguments(wishes: Wishes, whole: ledger.Step) -> list[str]:
+    return wishes.parameters.dbt_arguments(full_refresh=whole.is_full_refresh is True)
+
+
+def _build(
+    context: dg.AssetExecutionContext, dbt: DbtCliResource, home: Home, whole: ledger.Step, arguments: list[str]
+) -> Iterator[Any]:
+    """Run one of the run's two dbt builds, and add what it cost to the row of the models as a whole."""
+    started, began, manifest = time.monotonic(), ledger.utc_now(), read_manifest()
+    target = home.path / "tmp" / f"dbt-{context.run_id}-{context.op.name}"
     # The project's own was written by `dbt parse`, under another profile: dbt would parse all anew, five seconds a run.
     # A run that is killed takes it along, and costs the next one these seconds.
     _move_if_there(home.parsed_project, target / home.parsed_project.name)
-    invocation = dbt.cli(
-        wishes.parameters.dbt_arguments(full_refresh=refresh is not None),
-        context=context,
-        target_path=target,
-        raise_on_error=False,
-    )
+    invocation = dbt.cli(arguments, context=context, target_path=target, raise_on_error=False)
     with (
         _killed_with_us(invocation.process),
         MemorySampler(invocation.process.pid, with_children=True) as memory,
@@ -93,22 +125,22 @@ def dbt_models(
     shutil.rmtree(target, ignore_errors=True)
     succeeded = invocation.is_successful()
     with home.connect() as con:
-        costs = Costs(con, manifest, memory.samples, is_full_refresh=refresh is not None)
+        costs = Costs(con, manifest, memory.samples, is_full_refresh=whole.is_full_refresh is True)
         steps = [_step(result, costs, context.run_id, began) for result in results]
         whole = replace(
             whole,
-            status="success" if succeeded else "error",
-            seconds=time.monotonic() - started,
-            dates_recomputed=_dates_recomputed(results, steps, costs),
-            peak_memory_bytes=memory.peak,
+            status="started" if succeeded else "error",
+            seconds=(whole.seconds or 0) + time.monotonic() - started,
+            dates_recomputed=_most(whole.dates_recomputed, _dates_recomputed(results, steps, costs)),
+            peak_memory_bytes=_most(whole.peak_memory_bytes, memory.peak),
         )
         ledger.record(con, [*steps, whole])
     if not succeeded:
         raise dg.Failure(description=_explain(results, home), allow_retries=False)
-    tests = sum(result["unique_id"].startswith("test.") for result in results)
-    largest = sorted((step for step in steps if step.row_count), key=lambda step: -step.row_count)[:LARGEST_TOLD]
-    say("        rows: " + ", ".join(f"{step.step} {step.row_count:,}" for step in largest))
-    say(f"models  {len(results) - tests} built, {tests} tests passed or warned in {whole.seconds:.1f} s")
+
+
+def _most(*numbers: int | None) -> int | None:
+    return max((number for number in numbers if number is not None), default=None)
 
 
 def _move_if_there(source: Path, target: Path) -> None:

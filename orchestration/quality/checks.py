@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from orchestration.load import LoadReport
+    from orchestration.quality.prediction_gate import Verdict
     from orchestration.quality.suites import Outcome
     from orchestration.release import ReleaseReport
 
@@ -32,6 +33,18 @@ def load_checks(report: LoadReport) -> Iterator[dg.AssetCheckResult]:
             severity=dg.AssetCheckSeverity.WARN,
             metadata=_described(outcomes) | {f"refused {path}": reason for path, reason in refused.items()},
         )
+
+
+def prediction_check(verdict: Verdict, asset_key: dg.AssetKey) -> dg.AssetCheckResult:
+    """Return gate 2's verdict on all tenants; a refused one is a warning: the rest of the run goes on."""
+    found = {f"refused {tenant}": "\n".join(said) for tenant, said in verdict.refused.items()}
+    return dg.AssetCheckResult(
+        asset_key=asset_key,
+        check_name="gate_2",
+        passed=not (verdict.refused or verdict.warnings),
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata=_described([outcome for suite in verdict.results for outcome in suite.outcomes]) | found,
+    )
 
 
 def release_check(report: ReleaseReport) -> dg.AssetCheckResult:

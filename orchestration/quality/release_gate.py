@@ -28,7 +28,17 @@ Record = dict[str, Any]
 KEYED_MARTS = ("customers", "customer_segments")
 """Marts of one row per customer: whoever is in them stays in them."""
 
-INCIDENT_MARTS = ("rejected_events", "rejected_rows", "load_ledger", "run_ledger", "restatements")
+INCIDENT_MARTS = (
+    "rejected_events",
+    "rejected_rows",
+    "load_ledger",
+    "score_loads",
+    "run_ledger",
+    "restatements",
+    "model_performance",
+    "model_deciles",
+    "prediction_outcomes",
+)
 """Marts that record what happened: mending a file empties them and every run adds to them, so only
 their columns are judged."""
 

@@ -27,6 +27,7 @@ from orchestration.home import (
     exclusive,
     incremental_checksum,
     project_checksum,
+    read_manifest,
     schedule_hour,
 )
 from orchestration.parameters import Parameters, State, reason_to_build, reason_to_refresh
@@ -73,12 +74,21 @@ def test_the_asset_graph_is_the_one_we_mean() -> None:
             "customers",
             "organizations",
             "segment_assignments",
+            "churn_scores",
+            "ltv_predictions",
             "load_ledger",
             "rejected_rows",
             "tenant_loads",
             "recompute_requests",
+            "churn_scores",
+            "ltv_predictions",
             "segment_exports",
             "segment_lookalikes",
+            "prediction_recordings",
+            "predictions",
+            "model_versions",
+            "model_metrics",
+            "model_deciles",
         )
     }
     marts = {path.stem for path in (PROJECT_DIR / "models" / "marts").rglob("*.sql")}
@@ -91,8 +101,28 @@ def test_the_asset_graph_is_the_one_we_mean() -> None:
         (f"raw/{feed}", "gate_1") for feed in ("events", "customers", "organizations", "segment_assignments")
     } <= checks
     assert {(f"raw/{feed}", "gate_1") for feed in FEEDS} <= checks
+    assert ("raw/predictions", "gate_2") in checks
     assert ("release", "gate_3") in checks
     assert ("marts/orders", "orders_balance") in checks
+
+
+def test_a_test_that_reads_later_models_waits_for_them() -> None:
+    """What predictions are made from is built and tested first: a check there that reads later models would not run."""
+    from orchestration.assets.warehouse import dbt_features
+
+    first = {key.path[-1] for key in dbt_features.keys}
+    assert {"customer_features", "customer_outcomes", "customer_daily", "sessions"} <= first
+    assert "customer_segments" not in first
+    manifest = read_manifest()
+    nodes = manifest["nodes"] | manifest["sources"]
+    checked = {check.name for check in dbt_features.check_keys}
+    read = {
+        node["name"]: {nodes[parent]["name"] for parent in node["depends_on"]["nodes"] if parent in manifest["nodes"]}
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "test" and node["name"] in checked
+    }
+    assert len(read) == len(checked)
+    assert {name: parents - first for name, parents in read.items() if parents - first} == {}
 
 
 def test_schedule_and_sensor_start_the_one_job() -> None:
@@ -116,6 +146,7 @@ def test_run_parameters_become_dbt_arguments() -> None:
         "accept_release": True,
         "output": "",
         "test_all_history": False,
+        "retrain": False,
     }
 
 
@@ -127,6 +158,16 @@ def test_sunday_mornings_test_all_history(day: int, tests_all_history: bool) -> 
     with dg.build_schedule_context(scheduled_execution_time=datetime(2026, 11, day, 3, tzinfo=UTC)) as context:
         request = schedule.evaluate_tick(context).run_requests[0]
     assert request.run_config["resources"]["wishes"]["config"]["test_all_history"] is tests_all_history
+
+
+def test_models_are_fitted_anew_each_month() -> None:
+    from orchestration.definitions import defs
+
+    schedule = defs.get_repository_def().get_schedule_def("retrain_monthly")
+    assert schedule.cron_schedule == "30 3 1 * *"
+    with dg.build_schedule_context(scheduled_execution_time=datetime(2026, 12, 1, 3, 30, tzinfo=UTC)) as context:
+        request = schedule.evaluate_tick(context).run_requests[0]
+    assert request.run_config["resources"]["wishes"]["config"]["retrain"] is True
 
 
 QUIET = State(0, 0, built_checksum="a", current_checksum="a", was_as_of_given=False)
@@ -146,6 +187,7 @@ QUIET = State(0, 0, built_checksum="a", current_checksum="a", was_as_of_given=Fa
         (Parameters(full_refresh=True), QUIET, "full refresh"),
         (Parameters(accept_release=True), QUIET, "accepted"),
         (Parameters(test_all_history=True), QUIET, "all history"),
+        (Parameters(retrain=True), QUIET, "fitted anew"),
     ],
 )
 def test_a_run_builds_only_for_a_reason(parameters: Parameters, state: State, reason: str | None) -> None:

@@ -8,7 +8,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
 SIZE ?= 1M
 
-.PHONY: help setup demo dev test test-deep test-data lint format bench clean
+.PHONY: help setup demo dev test test-deep test-data lint format bench backtest clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -50,10 +50,14 @@ test-deep: setup ## What takes minutes: real data, 500 histories, planted mistak
 	$(PYTEST) -m deep
 
 test-data: setup ## The data sets that are not ours to ship: make test-data DATA=path
-	$(BIN)/pytest -m data --data $(DATA) tests/pipeline
+	$(BIN)/pytest -m data --data $(DATA) tests
 
-bench: setup ## Time and memory of full build, one more day, nothing new: make bench SIZE=10M
+bench: setup ## Time and memory of full build, one more day, nothing new; predictions of 1 M: make bench SIZE=10M
 	$(BIN)/python benchmarks/run.py --size $(SIZE)
+	$(BIN)/python benchmarks/predictions.py
+
+backtest: setup ## Predictions on seven splits of public logs against the reference: make backtest DATA=path
+	$(BIN)/python benchmarks/backtest.py --data $(DATA)
 
 clean: ## Remove the environment and everything built, but not your raw files
 	rm -rf $(VENV) target logs

@@ -41,7 +41,7 @@ from orchestration.status import last_run_line, release_lines
 if TYPE_CHECKING:
     from dagster._utils.error import SerializableErrorInfo
 
-DONE, FAILED, FILES_REFUSED = 0, 1, 3
+DONE, FAILED, PARTLY_DONE = 0, 1, 3
 
 DAGSTER_YAML = """\
 # One run at a time: sensor, schedule and hand never collide.
@@ -130,6 +130,7 @@ def run_job(home: Home, parameters: Parameters) -> int:
     import dagster as dg
 
     from orchestration.definitions import defs
+    from orchestration.quality.checks import has_refused
 
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     # The run ledger tells of this run. Dagster's own history in SQLite would cost as much as a small day's models.
@@ -147,7 +148,7 @@ def run_job(home: Home, parameters: Parameters) -> int:
         refused = [file for file in load.list_loads(con) if file.run_id == result.run_id and file.state == "refused"]
     for file in refused:
         click.echo(f"warehouse: refused {file.reason}", err=True)
-    return FILES_REFUSED if refused else DONE
+    return PARTLY_DONE if refused or has_refused(result.get_asset_check_evaluations()) else DONE
 
 
 def _in_words(error: SerializableErrorInfo, home: Home) -> str:
@@ -241,7 +242,7 @@ def demo() -> None:
             sample_data.write_complete_journey(home.raw)
             sample_data.generate(home.raw, events=300_000, truth_dir=home.path / "sample_truth")
         code = run_job(home, Parameters())
-    if code in (DONE, FILES_REFUSED):
+    if code in (DONE, PARTLY_DONE):
         show_summary(home)
     sys.exit(code if code == FAILED else DONE)
 

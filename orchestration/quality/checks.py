@@ -9,12 +9,21 @@ import dagster as dg
 from orchestration.load.feeds import FEEDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from orchestration.load import LoadReport
     from orchestration.quality.prediction_gate import Verdict
     from orchestration.quality.suites import Outcome
     from orchestration.release import ReleaseReport
+
+
+REFUSED = "refused "
+"""How the metadata of a check names a file, or a tenant's scores, that did not enter."""
+
+
+def has_refused(evaluations: Iterable[dg.AssetCheckEvaluation]) -> bool:
+    """Say whether a gate kept a file or a tenant's scores out while the rest of the run went on."""
+    return any(name.startswith(REFUSED) for evaluation in evaluations for name in evaluation.metadata)
 
 
 def load_checks(report: LoadReport) -> Iterator[dg.AssetCheckResult]:
@@ -31,13 +40,16 @@ def load_checks(report: LoadReport) -> Iterator[dg.AssetCheckResult]:
             check_name="gate_1",
             passed=not refused and all(outcome.passed for outcome in outcomes),
             severity=dg.AssetCheckSeverity.WARN,
-            metadata=_described(outcomes) | {f"refused {path}": reason for path, reason in refused.items()},
+            metadata=_described(outcomes) | {f"{REFUSED}{path}": reason for path, reason in refused.items()},
         )
 
 
 def prediction_check(verdict: Verdict, asset_key: dg.AssetKey) -> dg.AssetCheckResult:
-    """Return gate 2's verdict on all tenants; a refused one is a warning: the rest of the run goes on."""
-    found = {f"refused {tenant}": "\n".join(said) for tenant, said in verdict.refused.items()}
+    """Return gate 2's verdict on all tenants.
+
+    A refused tenant is a warning: the rest of the run goes on, and the command ends with exit code 3.
+    """
+    found = {f"{REFUSED}{tenant}": "\n".join(said) for tenant, said in verdict.refused.items()}
     return dg.AssetCheckResult(
         asset_key=asset_key,
         check_name="gate_2",

@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 export WAREHOUSE_HOME ?= $(CURDIR)/.warehouse
 export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
+# uv trusts what the machine trusts, as pip does.
+export UV_SYSTEM_CERTS := 1
 SIZE ?= 1M
 
 .PHONY: help setup demo dev test test-deep test-data lint format bench backtest clean

@@ -15,23 +15,28 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import numpy as np
 import pandas as pd
-from sklearn.metrics import log_loss, roc_auc_score
 from threadpoolctl import threadpool_limits
 
+from ml import evaluation
 from ml.backtest import Trial, trial
 from ml.training import LEAST_HISTORY_DAYS, THREADS, Past, Settings
 from orchestration.load import create_raw_tables, load_new_files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Arrays = tuple[np.ndarray, np.ndarray]
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 ORIGIN_STEP_DAYS, ORIGINS = 15, 12
 """As int_feature_dates has them."""
 NEAR_HORIZON_DAYS = 90
 RESAMPLES = 1_000
-INTERVAL = (0.05, 0.95)
 BOUNDS = {"rmse": 1.02, "gini": -0.005, "auc": -0.003, "log_loss": 0.005}
 """RMSE: ratio to the reference; the others: difference from it."""
 
@@ -139,43 +144,30 @@ def past_of(con: duckdb.DuckDBPyConnection, split: Split) -> Past:
     return Past(features, con.execute(f"from marts.customer_outcomes where {where}").df())
 
 
-def gini(actual: np.ndarray, predicted: np.ndarray) -> float:
-    """Return the normalised Gini coefficient of the predicted order: 1 where it is that of the actual spend."""
-
-    def area(order: np.ndarray) -> float:
-        return float((np.cumsum(actual[order]) / actual.sum()).sum()) - (len(actual) + 1) / 2
-
-    return area(np.argsort(-predicted, kind="stable")) / area(np.argsort(-actual, kind="stable"))
-
-
-def figures(
-    found: Trial, spend: np.ndarray, silence: np.ndarray, rows: np.ndarray | slice = slice(None)
-) -> list[float]:
-    """Return RMSE, normalised Gini, AUC and log loss over some of the customers."""
-    actual, is_silent = found.actual_spend[rows], found.is_silent[rows]
-    return [
-        float(np.sqrt(np.mean((actual - spend[rows]) ** 2))),
-        gini(actual, spend[rows]),
-        float(roc_auc_score(is_silent, silence[rows])),
-        float(log_loss(is_silent, np.clip(silence[rows], 1e-6, 1 - 1e-6))),
-    ]
+def figures(found: Trial, spend: np.ndarray, silence: np.ndarray) -> dict[str, tuple[Callable[..., float], Arrays]]:
+    """Return for each bound what measures it and of what."""
+    values, probabilities = (found.actual_spend, spend), (found.is_silent, silence)
+    return {
+        "rmse": (evaluation.root_mean_squared_error, values),
+        "gini": (evaluation.normalised_gini, values),
+        "auc": (evaluation.roc_auc, probabilities),
+        "log_loss": (evaluation.log_loss, probabilities),
+    }
 
 
 def report(split: Split, found: Trial) -> dict[str, object]:
     """Return a split's figures with 90 % bootstrap intervals, the purchase models' beside, and which bounds hold."""
-    chance = np.random.default_rng(0)
-    count = len(found.actual_spend)
     ours = figures(found, found.spend, found.silence)
     btyd = figures(found, found.btyd_spend, found.btyd_silence)
-    draws = [figures(found, found.spend, found.silence, chance.integers(count, size=count)) for _ in range(RESAMPLES)]
-    low, high = np.quantile(np.array(draws), INTERVAL, axis=0)
+    count = len(found.actual_spend)
     row: dict[str, object] = {"log": split.log, "T": split.date, "H": split.horizon_days, "customers": count}
-    for place, name in enumerate(BOUNDS):
-        reference = getattr(split, name)
-        change = ours[place] / reference if name == "rmse" else ours[place] - reference
+    for name, (measure, arrays) in ours.items():
+        value, reference = measure(*arrays), getattr(split, name)
+        low, high = evaluation.bootstrap_interval(measure, *arrays, draws=RESAMPLES)
+        change = value / reference if name == "rmse" else value - reference
         is_met = change <= BOUNDS[name] if name in {"rmse", "log_loss"} else change >= BOUNDS[name]
         row |= {
-            name: ours[place], f"{name}_low": low[place], f"{name}_high": high[place], f"{name}_btyd": btyd[place],
+            name: value, f"{name}_low": low, f"{name}_high": high, f"{name}_btyd": measure(*btyd[name][1]),
             f"{name}_change": change, f"{name}_met": is_met,
         }  # fmt: skip
     return row

@@ -25,8 +25,9 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from ml.backtest import backtest
+from ml.learning import fit
 from ml.scoring import score
-from ml.training import Settings, fit
+from ml.training import Past, Settings
 from orchestration.home import PROJECT_DIR
 from orchestration.load import create_raw_tables, load_new_files
 
@@ -139,7 +140,7 @@ def fitted_and_scored(home: Path) -> dict[str, float]:
     began = time.monotonic()
     features, outcomes = (read(home, table) for table in ("customer_features", "customer_outcomes"))
     was_read = time.monotonic()
-    model = fit(features, outcomes, LAST, Settings())
+    model = fit(Past(features, outcomes), LAST, Settings())
     was_fitted = time.monotonic()
     scores = score(model, features[features["is_current"]])
     ended = time.monotonic()
@@ -156,7 +157,7 @@ def backtested(home: Path) -> dict[str, float]:
     """Read and backtest, as the run's assets do; in seconds."""
     features, outcomes = (read(home, table) for table in ("customer_features", "customer_outcomes"))
     began = time.monotonic()
-    backtest(features, outcomes, LAST, Settings())
+    backtest(Past(features, outcomes), LAST, Settings())
     return {"seconds": round(time.monotonic() - began, 1), "peak_gigabytes": peak()}
 
 

@@ -42,8 +42,6 @@ METRICS = [
     "purchase_group",
     "metric",
     "value",
-    "value_low",
-    "value_high",
     "n",
 ]
 DECILES = [
@@ -55,7 +53,6 @@ DECILES = [
     "n",
     "predicted_mean",
     "actual_mean",
-    "actual_share",
 ]
 
 
@@ -138,24 +135,19 @@ def calibrated(past: Past, model: Model, days_ahead: Sequence[int]) -> Calibrati
     return None
 
 
-def backtest(
-    features: pd.DataFrame, outcomes: pd.DataFrame, as_of_date: date, settings: Settings | None = None
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def backtest(past: Past, as_of_date: date, settings: Settings) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return metrics and deciles of models fitted at earlier origins; empty frames where none has a model.
 
     Args:
-        features: rows of customer_features of one tenant, as for `ml.training.fit`.
-        outcomes: rows of customer_outcomes of the tenant.
+        past: what is known of one tenant.
         as_of_date: date by which windows count as closed.
         settings: the tenant's.
 
     """
-    past, settings = Past(features, outcomes), settings or Settings()
     with threadpool_limits(THREADS):
         found = trials(past, pd.Timestamp(as_of_date), settings)
-    user_id = str(features["user_id"].iloc[0]) if len(features) else ""
-    metrics = [part for one in found for part in _metrics(one, user_id)]
-    deciles = [part for one in found for part in _deciles(one, user_id)]
+    metrics = [part for one in found for part in _metrics(one)]
+    deciles = [part for one in found for part in _deciles(one)]
     return (
         pd.concat(metrics, ignore_index=True)[METRICS] if metrics else pd.DataFrame(columns=METRICS),
         pd.concat(deciles, ignore_index=True)[DECILES] if deciles else pd.DataFrame(columns=DECILES),
@@ -213,7 +205,7 @@ def verdict(metrics: pd.DataFrame, horizon_days: int) -> dict[str, str | None]:
     return reasons
 
 
-def _metrics(one: Trial, user_id: str) -> list[pd.DataFrame]:
+def _metrics(one: Trial) -> list[pd.DataFrame]:
     days = numbers(one.features, "purchase_days")
     spends = {
         "shipped": one.spend,
@@ -235,15 +227,17 @@ def _metrics(one: Trial, user_id: str) -> list[pd.DataFrame]:
         evaluation.probability_metrics(one.is_silent, silence, days).assign(model="churn", candidate=candidate)
         for candidate, silence in silences.items()
     ]
-    return [_stamped(part, one, user_id) for part in (*ltv, *churn)]
+    return [_stamped(part, one) for part in (*ltv, *churn)]
 
 
-def _deciles(one: Trial, user_id: str) -> list[pd.DataFrame]:
+def _deciles(one: Trial) -> list[pd.DataFrame]:
     return [
-        _stamped(evaluation.deciles(one.actual_spend, one.spend).assign(model="ltv"), one, user_id),
-        _stamped(evaluation.deciles(one.is_silent, one.silence).assign(model="churn"), one, user_id),
+        _stamped(evaluation.deciles(one.actual_spend, one.spend).assign(model="ltv"), one),
+        _stamped(evaluation.deciles(one.is_silent, one.silence).assign(model="churn"), one),
     ]
 
 
-def _stamped(table: pd.DataFrame, one: Trial, user_id: str) -> pd.DataFrame:
-    return table.assign(user_id=user_id, origin_date=one.origin.date(), horizon_days=one.horizon_days)
+def _stamped(table: pd.DataFrame, one: Trial) -> pd.DataFrame:
+    return table.assign(
+        user_id=one.features["user_id"].iloc[0], origin_date=one.origin.date(), horizon_days=one.horizon_days
+    )

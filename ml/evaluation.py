@@ -183,7 +183,6 @@ def value_metrics(
     predicted: ArrayLike,
     purchase_days: ArrayLike,
     interval: tuple[ArrayLike, ArrayLike] | None = None,
-    draws: int = 0,
 ) -> pd.DataFrame:
     """Return the metrics of predicted values, for all customers and by group.
 
@@ -192,28 +191,24 @@ def value_metrics(
         predicted: what was predicted.
         purchase_days: days with a purchase until the day of predicting, 1 or more.
         interval: low and high ends of the predictions' intervals; adds `interval_coverage`.
-        draws: bootstrap samples behind value_low and value_high; 0 leaves them null.
 
-    Returns purchase_group, metric, value, value_low, value_high (90 % interval), n. Every group has its rows, also the
-    empty ones (null, n = 0).
+    Returns purchase_group, metric, value, n. Every group has its rows, also the empty ones (null, n = 0).
 
     """
-    frame = _metrics(VALUE_METRICS, [actual, predicted], purchase_days, draws)
+    frame = _metrics(VALUE_METRICS, [actual, predicted], purchase_days)
     if interval is None:
         return frame
-    covered = _metrics({"interval_coverage": interval_coverage}, [actual, *interval], purchase_days, draws)
+    covered = _metrics({"interval_coverage": interval_coverage}, [actual, *interval], purchase_days)
     return pd.concat([frame, covered], ignore_index=True)
 
 
-def probability_metrics(
-    happened: ArrayLike, probability: ArrayLike, purchase_days: ArrayLike, draws: int = 0
-) -> pd.DataFrame:
+def probability_metrics(happened: ArrayLike, probability: ArrayLike, purchase_days: ArrayLike) -> pd.DataFrame:
     """Return the metrics of probabilities of an event (0 or 1), in the columns of `value_metrics`."""
-    return _metrics(PROBABILITY_METRICS, [happened, probability], purchase_days, draws)
+    return _metrics(PROBABILITY_METRICS, [happened, probability], purchase_days)
 
 
 def _metrics(
-    metrics: dict[str, Callable[..., float]], arrays: list[ArrayLike], purchase_days: ArrayLike, draws: int
+    metrics: dict[str, Callable[..., float]], arrays: list[ArrayLike], purchase_days: ArrayLike
 ) -> pd.DataFrame:
     parts = [_floats(values) for values in arrays]
     days = _floats(purchase_days)
@@ -223,12 +218,9 @@ def _metrics(
     for group, is_in in groups.items():
         own = [part[is_in] for part in parts]
         for name, metric in metrics.items():
-            low, high = bootstrap_interval(metric, *own, draws=draws) if draws else (NAN, NAN)
-            rows.append((group, name, metric(*own), low, high, int(is_in.sum())))
-    frame = pd.DataFrame(rows, columns=["purchase_group", "metric", "value", "value_low", "value_high", "n"])
-    numbers = ["value", "value_low", "value_high"]
-    frame[numbers] = frame[numbers].astype("Float64")
-    return frame
+            rows.append((group, name, metric(*own), int(is_in.sum())))
+    frame = pd.DataFrame(rows, columns=["purchase_group", "metric", "value", "n"])
+    return frame.astype({"value": "Float64"})
 
 
 def bootstrap_interval(
@@ -256,7 +248,7 @@ def bootstrap_interval(
 def deciles(actual: ArrayLike, predicted: ArrayLike) -> pd.DataFrame:
     """Return what was predicted and what came by tenth of customers, 1 = highest prediction.
 
-    Columns: decile, n, predicted_mean, actual_mean, actual_share (of the sum of all; null where that is not positive).
+    Columns: decile, n, predicted_mean, actual_mean.
     Fewer than ten customers fill fewer deciles. Tenths differ by one customer at most; equal predictions at a border
     are split by row.
     """
@@ -265,15 +257,9 @@ def deciles(actual: ArrayLike, predicted: ArrayLike) -> pd.DataFrame:
     decile = np.empty(len(y), dtype=int)
     decile[order] = np.arange(len(y)) * DECILES // max(len(y), DECILES) + 1
     frame = pd.DataFrame({"decile": decile, "predicted": z, "actual": y})
-    table = frame.groupby("decile", as_index=False).agg(
-        n=("actual", "size"),
-        predicted_mean=("predicted", "mean"),
-        actual_mean=("actual", "mean"),
-        actual_share=("actual", "sum"),
+    return frame.groupby("decile", as_index=False).agg(
+        n=("actual", "size"), predicted_mean=("predicted", "mean"), actual_mean=("actual", "mean")
     )
-    total = y.sum()
-    table["actual_share"] = (table["actual_share"] / (total if total > 0 else NAN)).astype("Float64")
-    return table
 
 
 def _pair(actual: ArrayLike, predicted: ArrayLike) -> tuple[Array, Array]:

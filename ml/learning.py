@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from ml import registry
 from ml.backtest import backtest, calibrate, verdict
-from ml.training import Model, Past, Settings, fit, reason_against
+from ml.training import THREADS, Model, Past, Settings, fit_past, reason_against
 
 if TYPE_CHECKING:
     from datetime import date
@@ -51,15 +52,27 @@ def learn(features: pd.DataFrame, outcomes: pd.DataFrame, as_of_date: date, sett
     window, by RMSE of spend and by log loss of churn.
 
     """
-    metrics, deciles = backtest(features, outcomes, as_of_date, settings)
+    past = Past(features, outcomes)
+    metrics, deciles = backtest(past, as_of_date, settings)
     rejected = verdict(metrics, settings.churn_horizon_days)
-    model = fit(features, outcomes, as_of_date, settings)
+    model = fit(past, as_of_date, settings)
     if rejected["churn"]:
         model = replace(model, stacks={})
     if rejected["ltv"] and model.corrections:
-        model = replace(model, corrections=())
-        model = replace(model, calibration=calibrate(Past(features, outcomes), model))
+        model = _with_intervals(past, replace(model, corrections=()))
     return Learned(model, metrics, deciles, rejected, hash_of(features, outcomes))
+
+
+def fit(past: Past, as_of_date: date, settings: Settings) -> Model:
+    """Return the model of one tenant at a date, with intervals; where there is too little to learn from, its reason."""
+    with threadpool_limits(THREADS):
+        model = fit_past(past, pd.Timestamp(as_of_date), settings)
+    return model if model.reason else _with_intervals(past, model)
+
+
+def _with_intervals(past: Past, model: Model) -> Model:
+    with threadpool_limits(THREADS):
+        return replace(model, calibration=calibrate(past, model))
 
 
 def hash_of(*frames: pd.DataFrame) -> str:

@@ -1,7 +1,7 @@
 """Learning of one tenant at one date: what is fitted, from which origins, and when there is too little to learn from.
 
-`fit` takes rows of customer_features and customer_outcomes up to the date, in any order, and returns a `Model` that is
-numbers and settings only. Nothing after the date is used: an outcome counts where its window closed by then.
+`fit_past` takes rows of customer_features and customer_outcomes, in any order, and returns a `Model` that is numbers
+and settings only. Nothing after the date is used: an outcome counts where its window closed by then.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from ml.trees import Trees
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from datetime import date
 
     from ml.ltv import Outlook
 
@@ -41,7 +40,6 @@ LEAST_BUYERS = 200
 """Customers, and rows of origins with a purchase after them, from which the level is corrected."""
 MOST_ROWS = 200_000
 """Customers times origins that are learned from; of more, the first by hash of the key are taken at each origin."""
-NO_PURCHASE = "no purchase yet"
 WORKERS = 2
 """Horizons that are learned at the same time."""
 THREADS = 1
@@ -206,34 +204,6 @@ def _by_date(features: pd.DataFrame) -> dict[pd.Timestamp, pd.DataFrame]:
     }
 
 
-def fit(
-    features: pd.DataFrame,
-    outcomes: pd.DataFrame,
-    as_of_date: date,
-    settings: Settings | None = None,
-    spend_horizons: Iterable[int] = (365,),
-) -> Model:
-    """Return the model of one tenant at a date, with intervals from its own backtest.
-
-    Args:
-        features: rows of customer_features of the tenant: at `as_of_date` of all customers, at earlier dates of those
-            that are learned from. Rows of later dates are left alone.
-        outcomes: rows of customer_outcomes of the tenant.
-        as_of_date: tenant-local date at whose end the model stands.
-        settings: the tenant's.
-        spend_horizons: days over which spend is corrected, besides the churn horizon.
-
-    Too little to learn from is no error: `reason` says so.
-
-    """
-    from ml.backtest import calibrate
-
-    past, settings = Past(features, outcomes), settings or Settings()
-    with threadpool_limits(THREADS):
-        model = fit_past(past, pd.Timestamp(as_of_date), settings, spend_horizons)
-        return model if model.reason else replace(model, calibration=calibrate(past, model))
-
-
 def fit_past(
     past: Past,
     date: pd.Timestamp,
@@ -242,7 +212,18 @@ def fit_past(
     *,
     with_silence: bool = True,
 ) -> Model:
-    """Return the model at a date, without intervals; without `with_silence` nothing is stacked for churn."""
+    """Return the model of one tenant at a date, without intervals: those come of its backtest.
+
+    Args:
+        past: rows of the date of all customers, and of earlier ones of those learned from; later ones are left alone.
+        date: tenant-local date at whose end the model stands.
+        settings: the tenant's.
+        spend_horizons: days over which spend is corrected, besides the churn horizon.
+        with_silence: whether churn is learned beyond the purchase models.
+
+    Too little to learn from is no error: `reason` says so.
+
+    """
     rows = past.features(date)
     empty = Model(str(date.date()), settings, history_days=past.history_days(date))
     if reason := reason_against(rows, empty.history_days):

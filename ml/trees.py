@@ -3,7 +3,7 @@
 A stored model is numbers that numpy reads: no object is built from a file, no code runs, no version of scikit-learn is
 asked for. Trees of at most eight leaves are applied by bit vectors, one bit a leaf, after QuickScorer (Lucchese et al.
 2015, SIGIR, section 3): every split of a tree strikes out the leaves that it makes unreachable, and the leftmost one
-that is left is the row's. 1 M rows and 100 trees: see `make bench`.
+that is left is the row's.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from orchestration.resources import WarehouseResource, Wishes
 
 if TYPE_CHECKING:
     from ml.learning import Learned
-    from ml.training import Settings
+    from ml.training import Model, Settings
 
 FEATURES = [dg.AssetKey(["marts", table]) for table in ("customer_features", "customer_outcomes")]
 VERSIONS = [dg.AssetKey(["raw", table]) for table in predictions.OF_VERSIONS]
@@ -50,7 +50,7 @@ def trained_models(
     """Fit the models of each tenant that has none of its as-of date's month; keep what their backtests say."""
     home, began, started = warehouse.home, ledger.utc_now(), time.monotonic()
     with home.connect() as con, MemorySampler() as memory:
-        due = [t for t in _tenants(con) if wishes.parameters.retrain or _version_in_force(home, t) is None]
+        due = [t for t in _tenants(con) if wishes.parameters.retrain or _in_force(home, t) is None]
         fitted = [_train(con, home, tenant, context.run.run_id, began) for tenant in due]
         cost = {"seconds": time.monotonic() - started, "started_at": began, "peak_memory_bytes": memory.peak}
         ledger.record(con, [ledger.Step(context.run.run_id, "train", "ml", "success", sum(fitted), **cost)])
@@ -87,10 +87,9 @@ def recorded_scores(
         count = sum(int(frame["churn_probability"].notna().sum()) for frame in passed)
         cost = {"seconds": time.monotonic() - started, "started_at": began, "peak_memory_bytes": memory.peak}
         ledger.record(con, [ledger.Step(context.run.run_id, "score", "ml", "success", count, **cost)])
-    for user_id, sentences in [*verdict.refused.items(), *verdict.warnings.items()]:
-        word = "not recorded" if user_id in verdict.refused else "warning"
+    for user_id, sentences in verdict.warnings.items():
         for sentence in sentences:
-            say(f"        {word}: scores of {user_id}: {sentence}")
+            say(f"        warning: scores of {user_id}: {sentence}")
     say(f"score   {count:,} customers of {len(passed)} tenants in {time.monotonic() - started:.1f} s")
     for key in RECORDINGS:
         yield dg.MaterializeResult(asset_key=key, metadata={"customers": count})
@@ -117,7 +116,7 @@ def _tenants(con: DuckDBPyConnection) -> list[Tenant]:
     ]
 
 
-def _version_in_force(home: Home, tenant: Tenant) -> str | None:
+def _in_force(home: Home, tenant: Tenant) -> "tuple[str, Model] | None":
     """Return the version that was promoted last of those of the as-of date's month, up to it; None where none serves.
 
     One that cannot be read serves nobody: the models are fitted anew.
@@ -130,12 +129,12 @@ def _version_in_force(home: Home, tenant: Tenant) -> str | None:
     for version in reversed(registry.promotions(tenant.user_id, ARTIFACT)):
         if first <= version[: len(first)] <= tenant.as_of_date.isoformat():
             try:
-                is_theirs = from_artifact(registry.load(tenant.user_id, ARTIFACT, version)).settings == tenant.settings
+                model = from_artifact(registry.load(tenant.user_id, ARTIFACT, version))
             except RegistryError as error:
                 say(f"        warning: {error}")
             else:
-                if is_theirs:
-                    return version
+                if model.settings == tenant.settings:
+                    return version, model
     return None
 
 
@@ -159,8 +158,8 @@ def _train(con: DuckDBPyConnection, home: Home, tenant: Tenant, run_id: str, beg
     predictions.record_models(
         con,
         versions=_versions(learned, tenant, version),
-        metrics=learned.metrics.drop(columns=["value_low", "value_high"]).assign(model_version=version),
-        deciles=learned.deciles.drop(columns="actual_share").assign(model_version=version),
+        metrics=learned.metrics.assign(model_version=version),
+        deciles=learned.deciles.assign(model_version=version),
         run_id=run_id,
         recorded_at=began,
     )
@@ -188,16 +187,11 @@ def _versions(learned: "Learned", tenant: Tenant, version: str) -> pd.DataFrame:
 
 def _score(con: DuckDBPyConnection, home: Home, tenant: Tenant) -> pd.DataFrame:
     """Return what the model in force says; without one, why there is none."""
-    from ml.learning import ARTIFACT, from_artifact, unlearned
-    from ml.registry import Registry
+    from ml.learning import unlearned
     from ml.scoring import score
 
     current = _rows(con, "customer_features", tenant, "=")
-    version = _version_in_force(home, tenant)
-    if version:
-        model = from_artifact(Registry(home.models).load(tenant.user_id, ARTIFACT, version))
-    else:
-        model = unlearned(current, tenant.as_of_date, tenant.settings)
+    version, model = _in_force(home, tenant) or (None, unlearned(current, tenant.as_of_date, tenant.settings))
     return score(model, current).assign(model_version=version, churn_horizon_days=tenant.settings.churn_horizon_days)
 
 

@@ -12,8 +12,9 @@ from history import END, START, features, frames, purchases
 from threadpoolctl import threadpool_limits
 
 from ml.backtest import backtest, verdict
+from ml.learning import fit
 from ml.scoring import NUMBERS, score
-from ml.training import Model, Settings, fit
+from ml.training import Model, Past, Settings
 
 Frames = tuple[pd.DataFrame, pd.DataFrame]
 CUSTOMERS = 1_500
@@ -26,7 +27,7 @@ def known() -> Frames:
 
 @pytest.fixture(scope="module")
 def model(known: Frames) -> Model:
-    return fit(*known, END)
+    return fit(Past(*known), END, Settings())
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,7 @@ def test_the_next_order_is_dated_where_it_is_more_likely_than_not(scores: pd.Dat
 def test_shuffled_rows_and_two_threads_give_the_same_rows(known: Frames, scores: pd.DataFrame) -> None:
     shuffled = [frame.sample(frac=1, random_state=7) for frame in known]
     with threadpool_limits(2):
-        other = fit(*shuffled, END)
+        other = fit(Past(*shuffled), END, Settings())
         again = score(other, shuffled[0][shuffled[0]["as_of_date"] == END])
     pd.testing.assert_frame_equal(again, scores)
 
@@ -110,8 +111,8 @@ def test_what_followed_the_date_is_not_learned_from(known: Frames) -> None:
     origin = END - pd.Timedelta(days=90)
     given, followed = known
     closes = followed["as_of_date"] + pd.to_timedelta(followed["horizon_days"], unit="D")
-    early = fit(given[given["as_of_date"] <= origin], followed[closes <= origin], origin)
-    late = fit(given, followed, origin)
+    early = fit(Past(given[given["as_of_date"] <= origin], followed[closes <= origin]), origin, Settings())
+    late = fit(Past(given, followed), origin, Settings())
     values, arrays = early.state()
     again, others = late.state()
     assert values == again
@@ -131,7 +132,7 @@ def test_a_discount_makes_later_years_worth_less(model: Model, today: pd.DataFra
 
 
 def test_the_backtest_measures_all_candidates(known: Frames) -> None:
-    metrics, deciles = backtest(*known, END)
+    metrics, deciles = backtest(Past(*known), END, Settings())
     assert set(metrics["candidate"]) == {"shipped", "btyd", "carry_forward", "recency"}
     assert {"roc_auc", "rmse", "interval_coverage"} <= set(metrics["metric"])
     shipped = metrics[(metrics["candidate"] == "shipped") & (metrics["purchase_group"] == "all")]
@@ -169,26 +170,26 @@ def _only(bought: pd.DataFrame) -> Frames:
 )
 def test_too_little_gives_no_figure_and_says_why(bought: pd.DataFrame, reason: str) -> None:
     given, followed = frames(bought)
-    model = fit(given, followed, END)
+    model = fit(Past(given, followed), END, Settings())
     scores = score(model, given[given["as_of_date"] == END])
     assert model.reason == reason
     assert model.warnings == (f"no model: {reason}",)
     assert set(scores["no_prediction_reason"]) == {reason}
     assert scores[list(NUMBERS)].isna().all(axis=None)
-    assert backtest(given, followed, END)[0].empty
+    assert backtest(Past(given, followed), END, Settings())[0].empty
 
 
 def test_two_days_of_history_give_no_model() -> None:
     date = START + pd.Timedelta(days=1)
     bought = pd.concat([purchases(200).drop_duplicates("customer_id").assign(day=day) for day in (0, 1)])
     given = features(bought, date)
-    model = fit(given, frames(purchases(5))[1].head(0), date)
+    model = fit(Past(given, frames(purchases(5))[1].head(0)), date, Settings())
     assert model.reason == "fewer than 60 days of history"
 
 
 def test_nobody_at_all_gives_no_model() -> None:
     given, followed = (frame.head(0) for frame in frames(purchases(5)))
-    model = fit(given, followed, END)
+    model = fit(Past(given, followed), END, Settings())
     assert model.reason == "fewer than 100 customers with a purchase"
     assert score(model, given).empty
 
@@ -206,7 +207,7 @@ def test_nobody_at_all_gives_no_model() -> None:
 def test_strange_amounts_give_finite_figures(spend: object) -> None:
     given, followed = frames(spend(purchases(1_100)))
     today = given[given["as_of_date"] == END]
-    model = fit(given, followed, END)
+    model = fit(Past(given, followed), END, Settings())
     scores = score(model, today)
     assert model.reason is None
     assert np.isfinite(scores[list(NUMBERS)].to_numpy()).all()
@@ -217,7 +218,7 @@ def test_strange_amounts_give_finite_figures(spend: object) -> None:
 
 
 def test_without_outcomes_the_purchase_models_speak_alone(known: Frames, today: pd.DataFrame) -> None:
-    model = fit(today, known[1].head(0), END)
+    model = fit(Past(today, known[1].head(0)), END, Settings())
     scores = score(model, today)
     assert (model.corrections, model.stacks, model.calibration) == ((), {}, None)
     assert scores["churn_probability"].notna().all()

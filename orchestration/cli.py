@@ -130,7 +130,7 @@ def run_job(home: Home, parameters: Parameters) -> int:
     import dagster as dg
 
     from orchestration.definitions import defs
-    from orchestration.quality.checks import has_refused
+    from orchestration.quality.checks import refusals
 
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     # The run ledger tells of this run. Dagster's own history in SQLite would cost as much as a small day's models.
@@ -144,11 +144,10 @@ def run_job(home: Home, parameters: Parameters) -> int:
         click.echo(f"warehouse: {event.step_key}: {reason}", err=True)
     if not result.success:
         return FAILED
-    with home.connect() as con:
-        refused = [file for file in load.list_loads(con) if file.run_id == result.run_id and file.state == "refused"]
-    for file in refused:
-        click.echo(f"warehouse: refused {file.reason}", err=True)
-    return PARTLY_DONE if refused or has_refused(result.get_asset_check_evaluations()) else DONE
+    refused = refusals(result.get_asset_check_evaluations())
+    for reason in refused:
+        click.echo(f"warehouse: refused {reason}", err=True)
+    return PARTLY_DONE if refused else DONE
 
 
 def _in_words(error: SerializableErrorInfo, home: Home) -> str:

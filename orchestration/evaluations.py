@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestration.state import is_built
+
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
@@ -16,7 +18,7 @@ DATES = "intermediate.int_segment_dates"
 
 def remember(con: DuckDBPyConnection) -> None:
     """Record the dates of the build that is being published; those of earlier ones go."""
-    if not _is_built(con):
+    if not is_built(con, DATES):
         return
     con.execute("delete from raw.segment_evaluations")
     con.execute(f"""
@@ -30,7 +32,7 @@ def forget_unpublished(con: DuckDBPyConnection) -> None:
 
     That they were evaluated stays: a date that is in no history any more must still be dropped.
     """
-    if not _is_built(con):
+    if not is_built(con, DATES):
         return
     con.begin()
     con.execute(f"""
@@ -42,8 +44,3 @@ def forget_unpublished(con: DuckDBPyConnection) -> None:
         select user_id, evaluation_date, null as definitions_hash from {DATES} where is_due
     """)
     con.commit()
-
-
-def _is_built(con: DuckDBPyConnection) -> bool:
-    tables = "select 1 from duckdb_tables() where schema_name = 'intermediate' and table_name = 'int_segment_dates'"
-    return con.execute(tables).fetchone() is not None

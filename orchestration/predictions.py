@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestration.load.tables import TABLES, declared_columns
+from orchestration.state import is_built
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -151,7 +152,7 @@ def remember(con: DuckDBPyConnection) -> None:
 
     Within the publication's own transaction. Recordings later than the as-of date that was built stay as they are.
     """
-    if not _is_built(con):
+    if not is_built(con, CLOSINGS):
         return
     con.execute("update raw.prediction_recordings set is_published = true where not is_published")
     con.execute(f"""
@@ -177,9 +178,3 @@ def _require_known(frame: pd.DataFrame, table: str, *, without: tuple[str, ...])
     if strange := sorted(set(frame.columns) - known):
         message = f"{table}: columns that raw.{table} does not take: {', '.join(map(str, strange))}"
         raise ValueError(message)
-
-
-def _is_built(con: DuckDBPyConnection) -> bool:
-    schema, table = CLOSINGS.split(".")
-    found = "select 1 from duckdb_tables() where schema_name = $schema and table_name = $table"
-    return con.execute(found, {"schema": schema, "table": table}).fetchone() is not None

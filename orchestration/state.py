@@ -1,4 +1,4 @@
-"""What waits for a build, read from the ledgers."""
+"""What the working warehouse holds, and what waits for a build, read from the ledgers."""
 
 from __future__ import annotations
 
@@ -28,9 +28,15 @@ def waiting(con: duckdb.DuckDBPyConnection, home: Home) -> State:
     )
 
 
+def is_built(con: duckdb.DuckDBPyConnection, table: str) -> bool:
+    """Say whether the working warehouse has a table; it is named with its schema."""
+    found = "select count(*) from duckdb_tables() where schema_name || '.' || table_name = ?"
+    return con.execute(found, [table]).fetchall() != [(0,)]
+
+
 def as_of_given(con: duckdb.DuckDBPyConnection) -> date | None:
     """Return the as-of date that the working marts were built for by hand; None where the clock's rule decided."""
-    if not con.execute("select 1 from duckdb_tables() where table_name = 'int_tenant_clock'").fetchone():
+    if not is_built(con, "intermediate.int_tenant_clock"):
         return None
     given = "select max(as_of_date) from intermediate.int_tenant_clock where as_of_basis = 'given'"
     return con.execute(given).fetchone()[0]

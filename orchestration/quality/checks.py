@@ -21,9 +21,14 @@ REFUSED = "refused "
 """How the metadata of a check names a file, or a tenant's scores, that did not enter."""
 
 
-def has_refused(evaluations: Iterable[dg.AssetCheckEvaluation]) -> bool:
-    """Say whether a gate kept a file or a tenant's scores out while the rest of the run went on."""
-    return any(name.startswith(REFUSED) for evaluation in evaluations for name in evaluation.metadata)
+def refusals(evaluations: Iterable[dg.AssetCheckEvaluation]) -> list[str]:
+    """Return what gates kept out while the rest of the run went on, a file or a tenant's scores each, and why."""
+    return [
+        str(reason.value)
+        for evaluation in evaluations
+        for name, reason in evaluation.metadata.items()
+        if name.startswith(REFUSED)
+    ]
 
 
 def load_checks(report: LoadReport) -> Iterator[dg.AssetCheckResult]:
@@ -49,7 +54,7 @@ def prediction_check(verdict: Verdict, asset_key: dg.AssetKey) -> dg.AssetCheckR
 
     A refused tenant is a warning: the rest of the run goes on, and the command ends with exit code 3.
     """
-    found = {f"{REFUSED}{tenant}": "\n".join(said) for tenant, said in verdict.refused.items()}
+    found = {f"{REFUSED}{tenant}": f"scores of {tenant}: {'; '.join(said)}" for tenant, said in verdict.refused.items()}
     return dg.AssetCheckResult(
         asset_key=asset_key,
         check_name="gate_2",

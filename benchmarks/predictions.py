@@ -23,18 +23,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import pandas as pd
 
-from ml.backtest import backtest
-from ml.learning import fit
+from ml.backtest import backtest, with_intervals
 from ml.scoring import score
-from ml.training import Past, Settings
+from ml.training import Past, Settings, fit
 from orchestration.home import PROJECT_DIR
 from orchestration.load import create_raw_tables, load_new_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import pandas as pd
 
 RESULTS = Path(__file__).with_name("results.json")
 MEMORY = "4GB"
@@ -140,7 +138,8 @@ def fitted_and_scored(home: Path) -> dict[str, float]:
     began = time.monotonic()
     features, outcomes = (read(home, table) for table in ("customer_features", "customer_outcomes"))
     was_read = time.monotonic()
-    model = fit(Past(features, outcomes), LAST, Settings())
+    past = Past(features, outcomes)
+    model = with_intervals(past, fit(past, pd.Timestamp(LAST), Settings()))
     was_fitted = time.monotonic()
     scores = score(model, features[features["is_current"]])
     ended = time.monotonic()

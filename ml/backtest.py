@@ -16,8 +16,8 @@ from ml import evaluation
 from ml.features import numbers
 from ml.intervals import Calibration
 from ml.ltv import YEAR_DAYS
-from ml.scoring import YEARS, predict
-from ml.training import THREADS, Past, Settings, fit_past
+from ml.scoring import QUARTER_DAYS, YEARS, predict
+from ml.training import THREADS, Past, Settings, fit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +94,7 @@ def trial(  # noqa: PLR0913
     if outcomes is None:
         return None
     own = replace(settings, churn_horizon_days=days, near_horizon_days=days, discount_rate=0.0)
-    fitted = fit_past(past, origin, own, (days,), with_silence=with_silence)
+    fitted = fit(past, origin, own, (days,), with_silence=with_silence)
     if fitted.reason:
         return None
     found = predict(fitted, features, (days,), (days,))
@@ -114,17 +114,31 @@ def trial(  # noqa: PLR0913
     )
 
 
-def calibrate(past: Past, model: Model) -> Calibration | None:
-    """Return intervals and confidence of the years ahead for a fitted model."""
-    return calibrated(past, model, tuple(YEAR_DAYS * count for count in YEARS))
+def with_intervals(past: Past, model: Model, known: Sequence[Trial] = ()) -> Model:
+    """Return a model with intervals and confidence of 90 days and of the years ahead, if it was fitted at all.
+
+    `known`: trials that were made already, by the same settings.
+    """
+    if model.reason:
+        return model
+    return replace(
+        model,
+        calibration=calibrated(past, model, tuple(YEAR_DAYS * count for count in YEARS), known),
+        quarter_calibration=calibrated(past, model, (QUARTER_DAYS,), known),
+    )
 
 
-def calibrated(past: Past, model: Model, days_ahead: Sequence[int]) -> Calibration | None:
-    """Return intervals and confidence from the trial of the longest closed horizon; None where none could be made."""
+def calibrated(past: Past, model: Model, days_ahead: Sequence[int], known: Sequence[Trial] = ()) -> Calibration | None:
+    """Return intervals and confidence from the trial of the longest closed horizon that is not longer than needed.
+
+    None where none could be made.
+    """
     now, longest = pd.Timestamp(model.as_of_date), min(YEAR_DAYS, max(days_ahead))
     closed = {days for _, days in past.windows() if days <= longest and past.origins(now, days)}
     for days in sorted(closed, reverse=True):
-        found = trial(past, past.origins(now, days)[0], days, model.settings, with_silence=False)
+        origin = past.origins(now, days)[0]
+        made = (one for one in known if (one.origin, one.horizon_days) == (origin, days))
+        found = next(made, None) or trial(past, origin, days, model.settings, with_silence=False)
         if found:
             rows = past.features(now)
             some = rows[numbers(rows, "sample_rank") <= MOST_FOR_EDGES]
@@ -135,17 +149,8 @@ def calibrated(past: Past, model: Model, days_ahead: Sequence[int]) -> Calibrati
     return None
 
 
-def backtest(past: Past, as_of_date: date, settings: Settings) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return metrics and deciles of models fitted at earlier origins; empty frames where none has a model.
-
-    Args:
-        past: what is known of one tenant.
-        as_of_date: date by which windows count as closed.
-        settings: the tenant's.
-
-    """
-    with threadpool_limits(THREADS):
-        found = trials(past, pd.Timestamp(as_of_date), settings)
+def measured(found: Sequence[Trial]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return metrics and deciles of trials; empty frames where there is none."""
     metrics = [part for one in found for part in _metrics(one)]
     deciles = [part for one in found for part in _deciles(one)]
     return (
@@ -154,8 +159,16 @@ def backtest(past: Past, as_of_date: date, settings: Settings) -> tuple[pd.DataF
     )
 
 
-def trials(past: Past, now: pd.Timestamp, settings: Settings) -> list[Trial]:
-    """Return what history allows: the churn horizon at origins apart, and the last origin of each longer horizon."""
+def backtest(past: Past, as_of_date: date, settings: Settings) -> list[Trial]:
+    """Return what history allows: the churn horizon at origins apart, and the last origin of each longer horizon.
+
+    Args:
+        past: what is known of one tenant.
+        as_of_date: date by which windows count as closed.
+        settings: the tenant's.
+
+    """
+    now = pd.Timestamp(as_of_date)
     horizon = settings.churn_horizon_days
     wanted: list[tuple[pd.Timestamp, int]] = []
     for origin in past.origins(now, horizon):
@@ -164,7 +177,8 @@ def trials(past: Past, now: pd.Timestamp, settings: Settings) -> list[Trial]:
     wanted = wanted[:MOST_TRIALS]
     longer = sorted({days for _, days in past.windows() if horizon < days <= YEAR_DAYS})
     wanted += [(origins[0], days) for days in longer if (origins := past.origins(now, days))]
-    found = (trial(past, origin, days, settings, with_interval=True) for origin, days in wanted)
+    with threadpool_limits(THREADS):
+        found = [trial(past, origin, days, settings, with_interval=True) for origin, days in wanted]
     return [one for one in found if one]
 
 

@@ -11,8 +11,8 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from ml import registry
-from ml.backtest import backtest, calibrate, verdict
-from ml.training import THREADS, Model, Past, Settings, fit_past, reason_against
+from ml.backtest import backtest, measured, verdict, with_intervals
+from ml.training import THREADS, Model, Past, Settings, fit, reason_against
 
 if TYPE_CHECKING:
     from datetime import date
@@ -53,26 +53,17 @@ def learn(features: pd.DataFrame, outcomes: pd.DataFrame, as_of_date: date, sett
 
     """
     past = Past(features, outcomes)
-    metrics, deciles = backtest(past, as_of_date, settings)
+    trials = backtest(past, as_of_date, settings)
+    metrics, deciles = measured(trials)
     rejected = verdict(metrics, settings.churn_horizon_days)
-    model = fit(past, as_of_date, settings)
-    if rejected["churn"]:
-        model = replace(model, stacks={})
-    if rejected["ltv"] and model.corrections:
-        model = _with_intervals(past, replace(model, corrections=()))
+    with threadpool_limits(THREADS):
+        model = fit(past, pd.Timestamp(as_of_date), settings)
+        if rejected["churn"]:
+            model = replace(model, stacks={})
+        if rejected["ltv"]:
+            model = replace(model, corrections=())
+        model = with_intervals(past, model, trials)
     return Learned(model, metrics, deciles, rejected, hash_of(features, outcomes))
-
-
-def fit(past: Past, as_of_date: date, settings: Settings) -> Model:
-    """Return the model of one tenant at a date, with intervals; where there is too little to learn from, its reason."""
-    with threadpool_limits(THREADS):
-        model = fit_past(past, pd.Timestamp(as_of_date), settings)
-    return model if model.reason else _with_intervals(past, model)
-
-
-def _with_intervals(past: Past, model: Model) -> Model:
-    with threadpool_limits(THREADS):
-        return replace(model, calibration=calibrate(past, model))
 
 
 def hash_of(*frames: pd.DataFrame) -> str:

@@ -15,12 +15,14 @@ from ml.ltv import YEAR_DAYS, spend_over
 from ml.training import THREADS
 
 if TYPE_CHECKING:
+    from ml.intervals import Calibration
     from ml.ltv import Outlook
     from ml.training import Model
 
     Array = np.ndarray[Any, Any]
 
 YEARS = (1, 3, 5)
+QUARTER_DAYS = 90
 HIGH_GROWTH, MEDIUM_GROWTH = 1.1, 0.9
 """Expected spend of the next 12 months over that of the last: from which growth is high, medium."""
 MONEY_DIGITS, PROBABILITY_DIGITS = 2, 6
@@ -29,9 +31,9 @@ ROWS_AT_ONCE = 250_000
 NUMBERS = (
     "current_ltv",
     *(f"expected_spend_{years}year{part}" for years in YEARS for part in ("", "_low", "_high")),
+    *(f"expected_spend_90_days{part}" for part in ("", "_low", "_high")),
     *(f"predicted_ltv_{years}year" for years in YEARS),
     "expected_purchases_90_days",
-    "expected_spend_90_days",
     "purchase_probability_30_days",
     "purchase_probability_90_days",
     "churn_probability",
@@ -107,22 +109,21 @@ def _scored(model: Model, rows: pd.DataFrame) -> pd.DataFrame:
     if model.reason or table.empty:
         return _without_prediction(table, model)
     horizon, near = model.settings.churn_horizon_days, model.settings.near_horizon_days
-    silence_days = tuple(sorted({near, 90, horizon}))
+    silence_days = tuple(sorted({near, QUARTER_DAYS, horizon}))
     years = tuple(YEAR_DAYS * count for count in YEARS)
-    found = predict(model, rows.reset_index(drop=True), (90, *years), silence_days)
+    found = predict(model, rows.reset_index(drop=True), (QUARTER_DAYS, *years), silence_days)
     table["current_ltv"] = np.maximum(numbers(rows, "total_spend"), 0).round(MONEY_DIGITS)
     calibration = model.calibration
     for count, days in zip(YEARS, years, strict=True):
         spend = found.spend[days]
         table[f"expected_spend_{count}year"] = spend.round(MONEY_DIGITS)
         table[f"predicted_ltv_{count}year"] = (table["current_ltv"] + table[f"expected_spend_{count}year"]).round(2)
-        low, high = calibration.interval(spend, days) if calibration else (np.nan, np.nan)
-        table[f"expected_spend_{count}year_low"] = np.round(low, MONEY_DIGITS)
-        table[f"expected_spend_{count}year_high"] = np.round(high, MONEY_DIGITS)
-    table["expected_purchases_90_days"] = found.outlook.over(90).purchases.round(PROBABILITY_DIGITS)
-    table["expected_spend_90_days"] = found.spend[90].round(MONEY_DIGITS)
+        _add_interval(table, f"expected_spend_{count}year", calibration, spend, days)
+    table["expected_purchases_90_days"] = found.outlook.over(QUARTER_DAYS).purchases.round(PROBABILITY_DIGITS)
+    table["expected_spend_90_days"] = found.spend[QUARTER_DAYS].round(MONEY_DIGITS)
+    _add_interval(table, "expected_spend_90_days", model.quarter_calibration, found.spend[QUARTER_DAYS], QUARTER_DAYS)
     table["purchase_probability_30_days"] = (1 - found.silence[near]).round(PROBABILITY_DIGITS)
-    table["purchase_probability_90_days"] = (1 - found.silence[90]).round(PROBABILITY_DIGITS)
+    table["purchase_probability_90_days"] = (1 - found.silence[QUARTER_DAYS]).round(PROBABILITY_DIGITS)
     table["churn_probability"] = found.silence[horizon].round(PROBABILITY_DIGITS)
     table["expected_next_order_date"] = _next_order(table, near)
     table["p_alive"] = found.outlook.alive.round(PROBABILITY_DIGITS)
@@ -134,6 +135,11 @@ def _scored(model: Model, rows: pd.DataFrame) -> pd.DataFrame:
     table["is_extrapolated"] = validated < YEAR_DAYS
     table["no_prediction_reason"] = pd.Series([None] * len(table), dtype=object)
     return table
+
+
+def _add_interval(table: pd.DataFrame, column: str, calibration: Calibration | None, spend: Array, days: int) -> None:
+    low, high = calibration.interval(spend, days) if calibration else (np.nan, np.nan)
+    table[f"{column}_low"], table[f"{column}_high"] = np.round(low, MONEY_DIGITS), np.round(high, MONEY_DIGITS)
 
 
 def _without_prediction(table: pd.DataFrame, model: Model) -> pd.DataFrame:

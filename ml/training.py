@@ -1,6 +1,6 @@
 """Learning of one tenant at one date: what is fitted, from which origins, and when there is too little to learn from.
 
-`fit_past` takes rows of customer_features and customer_outcomes, in any order, and returns a `Model` that is numbers
+`fit` takes rows of customer_features and customer_outcomes, in any order, and returns a `Model` that is numbers
 and settings only. Nothing after the date is used: an outcome counts where its window closed by then.
 """
 
@@ -57,7 +57,10 @@ class Settings:
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """What was learned of one tenant at one date. `reason` says why there is no model; then `level` is None."""
+    """What was learned of one tenant at one date. `reason` says why there is no model; then `level` is None.
+
+    `calibration` makes the intervals of years, `quarter_calibration` those of 90 days.
+    """
 
     as_of_date: str
     settings: Settings
@@ -69,6 +72,7 @@ class Model:
     corrections: tuple[Correction, ...] = ()
     stacks: dict[int, Stack] = field(default_factory=dict)
     calibration: Calibration | None = None
+    quarter_calibration: Calibration | None = None
 
     def correction(self, days: int) -> Correction | None:
         """Return the correction for a horizon: the longest that was learned within it, else the shortest."""
@@ -89,6 +93,7 @@ class Model:
             "corrections": [correction.horizon_days for correction in self.corrections],
             "stacks": sorted(self.stacks),
             "calibration": self.calibration and self.calibration.to_dict(),
+            "quarter_calibration": self.quarter_calibration and self.quarter_calibration.to_dict(),
         }
         arrays = {}
         for correction in self.corrections:
@@ -120,7 +125,7 @@ class Model:
                 )
                 for days in values["stacks"]
             },
-            values["calibration"] and Calibration.from_dict(values["calibration"]),
+            *(values[name] and Calibration.from_dict(values[name]) for name in ("calibration", "quarter_calibration")),
         )
 
 
@@ -204,7 +209,7 @@ def _by_date(features: pd.DataFrame) -> dict[pd.Timestamp, pd.DataFrame]:
     }
 
 
-def fit_past(
+def fit(
     past: Past,
     date: pd.Timestamp,
     settings: Settings,

@@ -52,8 +52,11 @@ _LTV_PREDICTION = f"""row_id uuid, user_id varchar, customer_id varchar, current
 _MONEY_PREDICTED = (
     "current_ltv",
     *(f"predicted_ltv_{n}year" for n in (1, 3, 5)),
-    *(f"expected_spend_{n}year{end}" for n in (1, 3, 5) for end in ("", "_low", "_high")),
-    "expected_spend_90_days",
+    *(
+        f"expected_spend_{over}{end}"
+        for over in ("90_days", "1year", "3year", "5year")
+        for end in ("", "_low", "_high")
+    ),
 )
 
 _PREDICTION = f"""recording_id integer, user_id varchar, customer_id varchar, as_of_date date, model_version varchar,

@@ -34,10 +34,11 @@ PROBABILITIES = (
 YEARS = ("1year", "3year", "5year")
 """Horizons of value, as the columns name them."""
 
+HORIZONS = ("90_days", *YEARS)
+
 AMOUNTS = (
     "current_ltv",
-    "expected_spend_90_days",
-    *(f"expected_spend_{years}{end}" for years in YEARS for end in ("", "_low", "_high")),
+    *(f"expected_spend_{over}{end}" for over in HORIZONS for end in ("", "_low", "_high")),
     *(f"predicted_ltv_{years}" for years in YEARS),
 )
 """Columns of scores that are finite money, not below zero, or null."""
@@ -152,8 +153,8 @@ def _out_of_range(scores: pd.DataFrame) -> pd.Series:
 
 def _disordered(scores: pd.DataFrame) -> pd.Series:
     one, three, five = (scores[f"expected_spend_{years}"].astype(float) for years in YEARS)
-    turned = [scores[f"expected_spend_{y}_low"] > scores[f"expected_spend_{y}_high"] for y in YEARS]
-    return (one > three) | (three > five) | turned[0] | turned[1] | turned[2]
+    is_turned = [scores[f"expected_spend_{over}_low"] > scores[f"expected_spend_{over}_high"] for over in HORIZONS]
+    return (one > three) | (three > five) | np.logical_or.reduce(is_turned)
 
 
 def _mean(column: pd.Series) -> float:

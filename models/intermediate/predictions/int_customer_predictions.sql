@@ -4,11 +4,10 @@
 {% set uploadable = [
     'predicted_ltv_1year', 'predicted_ltv_3year', 'predicted_ltv_5year', 'confidence_score', 'growth_potential'
 ] %}
-{% set money = ['expected_spend_90_days'] %}
-{% for years in [1, 3, 5] %}
+{% set money = [] %}
+{% for over in ['90_days', '1year', '3year', '5year'] %}
     {%- do money.extend([
-        'expected_spend_' ~ years ~ 'year', 'expected_spend_' ~ years ~ 'year_low',
-        'expected_spend_' ~ years ~ 'year_high'
+        'expected_spend_' ~ over, 'expected_spend_' ~ over ~ '_low', 'expected_spend_' ~ over ~ '_high'
     ]) -%}
 {% endfor %}
 

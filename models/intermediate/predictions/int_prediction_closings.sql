@@ -89,7 +89,7 @@ against_predictions as (
         case when outcomes.horizon_days = 90 then predictions.expected_purchases_90_days end as expected_purchases,
         {%- for end in ['', '_low', '_high'] %}
             case outcomes.horizon_days
-                {%- for days, name in spends.items() if days > 90 or end == '' %}
+                {%- for days, name in spends.items() %}
                     when {{ days }} then predictions.expected_spend_{{ name }}{{ end }}
                 {%- endfor %}
             end as expected_spend{{ end }},

@@ -16,6 +16,8 @@ propensities as (
         purchase_probability_90_days,
         expected_purchases_90_days,
         expected_spend_90_days,
+        expected_spend_90_days_low,
+        expected_spend_90_days_high,
         expected_next_order_date,
         as_of_date,
         case when purchase_probability_90_days is not null then predicted_at end as prediction_date

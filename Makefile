@@ -45,7 +45,7 @@ format: setup ## Let ruff and sqlfluff mend what they can
 # A file's tests stay together, because they share warehouses. One thread for trees: workers that share cores wait for each other's.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile
 
-test: setup lint ## Everything but what takes minutes and the foreign data sets
+test: setup ## Everything but what takes minutes and the foreign data sets
 	$(PYTEST)
 
 test-deep: setup ## What takes minutes: real data, 500 histories, planted mistakes in the touched dates, faults
@@ -58,8 +58,9 @@ bench: setup ## Time and memory of full build, one more day, nothing new; predic
 	$(BIN)/python benchmarks/run.py --size $(SIZE)
 	$(BIN)/python benchmarks/predictions.py
 
-backtest: setup ## Predictions on seven splits of public logs against the reference: make backtest DATA=path
+backtest: setup ## Predictions against the reference on seven splits of public logs, and month by month: make backtest DATA=path
 	$(BIN)/python benchmarks/backtest.py --data $(DATA)
+	$(BIN)/python benchmarks/monthly.py --data $(DATA)
 
 clean: ## Remove the environment and everything built, but not your raw files
 	rm -rf $(VENV) target logs

@@ -95,10 +95,10 @@ def complete_journey(data: Path) -> pd.DataFrame:
 LOGS = {"cdnow": cdnow, "online_retail": online_retail, "complete_journey": complete_journey}
 
 
-def land(raw: Path, data: Path) -> None:
+def land(raw: Path, data: Path, logs: dict[str, Callable[[Path], pd.DataFrame]]) -> None:
     """Write each log as purchase events of a tenant of its name, one a customer and day, at noon UTC."""
     (raw / "events").mkdir(parents=True)
-    for name, read in LOGS.items():
+    for name, read in logs.items():
         days = read(data).groupby(["customer_id", "date"], as_index=False)["value"].sum()
         days["user_id"], days["event_type"] = name, "purchase"
         days["created_at"] = (days.pop("date") + pd.Timedelta(hours=12)).astype(str)
@@ -202,7 +202,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = (options.home or Path(folder)).resolve()
         if not (home / "warehouse.duckdb").exists():
-            land(home / "raw", options.data)
+            land(home / "raw", options.data, LOGS)
             build(home)
         rows = []
         with duckdb.connect(home / "warehouse.duckdb", read_only=True) as con, threadpool_limits(THREADS):

@@ -53,7 +53,8 @@ def main() -> None:
 def run(home: Path, *arguments: str) -> None:
     """Run the warehouse; a gate's warning is no failure."""
     command = [Path(sys.executable).parent / "warehouse", "run", *arguments]
-    subprocess.run(command, check=True, env=os.environ | {"WAREHOUSE_HOME": str(home)})  # noqa: S603 - our own command
+    environment = os.environ | {"WAREHOUSE_HOME": str(home)}
+    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603 - our own command
 
 
 def by_month(outcomes: pd.DataFrame) -> str:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import betaincinv, betaln, exprel, gammaln, hyp2f1, logsumexp
+from scipy.special import betaincinv, betaln, exprel, gammaln, hyp2f1
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -190,9 +190,10 @@ def _maximise(
     for start in starts:
         first = np.clip(np.log(start), limits[:, 0], limits[:, 1])
         options = {"maxiter": 500, "ftol": 1e-12, "gtol": 1e-6}
-        found = minimize(loss, first, method="L-BFGS-B", jac="2-point", bounds=limits, options=options)
-        ends.append(_polished(loss, found.x, limits))
-    best = min(ends, key=loss)
+        ends.append(minimize(loss, first, method="L-BFGS-B", jac="2-point", bounds=limits, options=options).x)
+    best, hessian = _polished(loss, min(ends, key=loss), limits)
+    # Where both ends are one already, polishing the other would tell nothing.
+    ends = [end if np.abs(end - best).max() <= EQUAL_LOG_PARAMETER else _polished(loss, end, limits)[0] for end in ends]
     spread = max(customers * (loss(end) - loss(best)) for end in ends)
     distance = max(float(np.abs(end - best).max()) for end in ends)
     at_bound = [
@@ -206,7 +207,7 @@ def _maximise(
         )
     if at_bound:
         warnings.append(f"at a bound: {', '.join(at_bound)}")
-    errors = _standard_errors(loss, best, customers)
+    errors = _standard_errors(best, hessian * customers)
     values = np.exp(best)
     return _Optimum(
         dict(zip(bounds, map(float, values), strict=True)),
@@ -221,19 +222,20 @@ def _maximise(
     )
 
 
-def _polished(loss: LogLikelihood, logs: Array, limits: Array) -> Array:
-    """Return the optimum after a few steps of Newton's method, where they help: quasi-Newton stops a little early."""
+def _polished(loss: LogLikelihood, logs: Array, limits: Array) -> tuple[Array, Array]:
+    """Return the optimum after a few steps of Newton's method, and its Hessian: quasi-Newton stops a little early."""
+    gradient, hessian = _derivatives(loss, logs)
     for _ in range(NEWTON_STEPS):
-        gradient, hessian = _derivatives(loss, logs)
         try:
             step = np.linalg.solve(hessian, gradient)
         except np.linalg.LinAlgError:
-            return logs
+            break
         better = np.clip(logs - step, limits[:, 0], limits[:, 1])
         if not np.isfinite(better).all() or np.abs(step).max() > 1 or not loss(better) < loss(logs):
-            return logs
+            break
         logs = better
-    return logs
+        gradient, hessian = _derivatives(loss, logs)
+    return logs, hessian
 
 
 def _derivatives(loss: LogLikelihood, logs: Array) -> tuple[Array, Array]:
@@ -251,11 +253,10 @@ def _derivatives(loss: LogLikelihood, logs: Array) -> tuple[Array, Array]:
     return (up - down) / (2 * HESSIAN_STEP), hessian
 
 
-def _standard_errors(loss: LogLikelihood, logs: Array, customers: float) -> list[float | None]:
+def _standard_errors(logs: Array, information: Array) -> list[float | None]:
     """Return sd(parameter) = parameter x sd(log parameter) from the observed information; None where it is singular."""
-    _, hessian = _derivatives(loss, logs)
     try:
-        variances = np.diag(np.linalg.inv(hessian * customers))
+        variances = np.diag(np.linalg.inv(information))
     except np.linalg.LinAlgError:
         return [None] * len(logs)
     errors = np.exp(logs) * np.sqrt(np.where(variances > 0, variances, np.nan))
@@ -475,15 +476,15 @@ def _log_tail_by_quadrature(p: Array, q: Array, alpha: Array, beta: Array) -> Ar
     high = np.log(alpha * np.expm1(np.minimum(32 / excess, 36)))
     step = (high - low) / QUADRATURE_STEPS
     logs = low[:, None] + step[:, None] * np.arange(QUADRATURE_STEPS + 1)
-    powers = p[:, None] * np.log1p(np.exp(logs - np.log(alpha)[:, None])) + q[:, None] * np.log1p(
-        np.exp(logs - np.log(beta)[:, None])
-    )
-    parts = logs - powers - p[:, None] * np.log(alpha)[:, None] - q[:, None] * np.log(beta)[:, None]
+    y = np.exp(logs)
+    parts = logs - p[:, None] * np.log(alpha[:, None] + y) - q[:, None] * np.log(beta[:, None] + y)
     # Where the integrand falls slowly: what lies beyond, with half the last part and its Euler-Maclaurin correction.
     parts += np.log(step)[:, None]
     parts[:, -1] += np.log(0.5 + excess * step / 12)
     beyond = -excess * np.log(alpha + np.exp(high)) - np.log(excess)
-    return np.logaddexp(logsumexp(parts, axis=1), beyond)
+    # scipy's logsumexp, which guards against what cannot be here, takes as long as all the rest.
+    most = parts.max(axis=1)
+    return np.logaddexp(most + np.log(np.exp(parts - most[:, None]).sum(axis=1)), beyond)
 
 
 def _pareto_states(histories: Histories, r: float, alpha: float, s: float, beta: float) -> tuple[Array, Array]:

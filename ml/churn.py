@@ -15,7 +15,7 @@ from scipy.special import expit
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
-from ml.trees import Trees, growable
+from ml.trees import Trees
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -88,8 +88,8 @@ class Stack:
     @classmethod
     def fit(cls, rows: Array, is_silent: Array) -> Stack:
         """Learn from rows (ml.features.matrix) whether customers stayed silent; both must occur."""
-        trees = HistGradientBoostingClassifier(**TREES).fit(growable(rows), is_silent)
-        return cls(Logistic.fit(rows, is_silent), Trees.of(trees))
+        trees = Trees.grow(HistGradientBoostingClassifier(**TREES), rows, is_silent)
+        return cls(Logistic.fit(rows, is_silent), trees)
 
     def silence(self, rows: Array, any_purchase: Array) -> Array:
         """Return P(no purchase): the mean of both models and of the purchase models' 1 - P(any purchase)."""

@@ -17,7 +17,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 
 from ml import btyd
 from ml.features import numbers
-from ml.trees import Trees, growable
+from ml.trees import Trees
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -156,9 +156,9 @@ class Correction:
     def fit(cls, rows: Array, level: Array, spend: Array, horizon_days: int) -> Correction:
         """Learn from rows (ml.features.matrix), the level, and what was spent; spend below zero counts as zero."""
         offset = np.maximum(level, LEAST_LEVEL * level.mean())
-        trees = HistGradientBoostingRegressor(loss="poisson", **TREES)
-        trees.fit(growable(rows), np.maximum(spend, 0) / offset, sample_weight=offset / offset.mean())
-        return cls(Trees.of(trees), horizon_days)
+        model = HistGradientBoostingRegressor(loss="poisson", **TREES)
+        trees = Trees.grow(model, rows, np.maximum(spend, 0) / offset, weight=offset / offset.mean())
+        return cls(trees, horizon_days)
 
     def log_factor(self, rows: Array) -> Array:
         """Return the logarithm of the shrunken factor."""

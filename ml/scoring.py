@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from ml.features import numbers, own_columns, with_forecast
 from ml.ltv import YEAR_DAYS, spend_over
-from ml.training import THREADS
+from ml.training import THREADS, WORKERS
 
 if TYPE_CHECKING:
     from ml.intervals import Calibration
@@ -26,7 +27,7 @@ QUARTER_DAYS = 90
 HIGH_GROWTH, MEDIUM_GROWTH = 1.1, 0.9
 """Expected spend of the next 12 months over that of the last: from which growth is high, medium."""
 MONEY_DIGITS, PROBABILITY_DIGITS = 2, 6
-ROWS_AT_ONCE = 250_000
+ROWS_AT_ONCE = 100_000
 """Customers scored in one go: bounds the memory."""
 NUMBERS = (
     "current_ltv",
@@ -98,9 +99,9 @@ def score(model: Model, features: pd.DataFrame) -> pd.DataFrame:
 
     """
     rows = features.sort_values(["user_id", "customer_id"], ignore_index=True)
-    with threadpool_limits(THREADS):
-        parts = [_scored(model, rows.iloc[start : start + ROWS_AT_ONCE]) for start in range(0, len(rows), ROWS_AT_ONCE)]
-    return pd.concat(parts, ignore_index=True) if parts else _scored(model, rows)
+    pieces = [rows.iloc[start : start + ROWS_AT_ONCE] for start in range(0, max(len(rows), 1), ROWS_AT_ONCE)]
+    with threadpool_limits(THREADS), ThreadPoolExecutor(WORKERS) as workers:
+        return pd.concat(workers.map(lambda piece: _scored(model, piece), pieces), ignore_index=True)
 
 
 def _scored(model: Model, rows: pd.DataFrame) -> pd.DataFrame:

@@ -41,7 +41,7 @@ LEAST_BUYERS = 200
 MOST_ROWS = 200_000
 """Customers times origins that are learned from; of more, the first by hash of the key are taken at each origin."""
 WORKERS = 2
-"""Horizons that are learned at the same time."""
+"""Levels, horizons, and pieces of a scoring that are worked on at the same time."""
 THREADS = 1
 """Several threads add gradients up in an order of their own: another machine would give other last digits."""
 
@@ -169,6 +169,11 @@ class Past:
             self._levels[date] = level, level.of(rows)
         return self._levels[date]
 
+    def fit_levels(self, dates: Iterable[pd.Timestamp]) -> None:
+        """Fit the levels at several dates, two at a time: each by itself, so that threads change nothing."""
+        with ThreadPoolExecutor(WORKERS) as workers:
+            list(workers.map(self.level, sorted(set(dates) - self._levels.keys())))
+
     def windows(self) -> list[tuple[pd.Timestamp, int]]:
         """Return the dates and lengths of the windows whose outcome is known."""
         return list(self._outcomes)
@@ -233,11 +238,16 @@ def fit(
     empty = Model(str(date.date()), settings, history_days=past.history_days(date))
     if reason := reason_against(rows, empty.history_days):
         return replace(empty, reason=reason, warnings=(f"no model: {reason}",))
+    spend_days, silence_days = set(), set()
+    if len(rows) >= LEAST_CORRECTED:
+        spend_days = {past.learnable(date, days) for days in (*spend_horizons, settings.churn_horizon_days)} - {None}
+    if with_silence and len(rows) >= LEAST_STACKED:
+        silence_days = {settings.near_horizon_days, settings.churn_horizon_days}
+    learned_days = spend_days | {past.learnable(date, days) or days for days in silence_days}
+    past.fit_levels({date, *(origin for days in learned_days for origin in past.origins(date, days))})
     level, _ = past.level(date)
-    spend_days = {past.learnable(date, days) for days in (*spend_horizons, settings.churn_horizon_days)} - {None}
-    silence_days = {settings.near_horizon_days, settings.churn_horizon_days}
-    corrections = _learned(_correction, past, date, spend_days if len(rows) >= LEAST_CORRECTED else ())
-    stacks = _learned(_stack, past, date, silence_days if with_silence and len(rows) >= LEAST_STACKED else ())
+    corrections = _learned(_correction, past, date, spend_days)
+    stacks = _learned(_stack, past, date, silence_days)
     orders = numbers(rows, "total_spend") / numbers(rows, "order_count")
     return replace(
         empty,
@@ -270,8 +280,6 @@ def _learned(
     learn: Callable[[Past, pd.Timestamp, int], Learned | None], past: Past, date: pd.Timestamp, horizons: Iterable[int]
 ) -> dict[int, Learned]:
     """Return what was learned, by horizon, two horizons at a time: each by itself, so that threads change nothing."""
-    for origin in {origin for days in horizons for origin in past.origins(date, past.learnable(date, days) or days)}:
-        past.level(origin)
 
     def one(days: int) -> Learned | None:
         with threadpool_limits(THREADS):

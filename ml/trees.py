@@ -8,7 +8,7 @@ that is left is the row's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +22,8 @@ MOST_LEAVES = 8
 """Leaves of a tree: one bit each of a byte."""
 ROWS_AT_ONCE = 50_000
 """Rows whose vectors stay in the processor's cache together."""
+MOST_BINS = 255
+"""Values of a column that splits are looked for between: as many as scikit-learn tells apart."""
 LOWEST_BIT = np.array([(byte & -byte).bit_length() - 1 for byte in range(256)], dtype=np.intp)
 ALL_LEAVES = np.uint8(255)
 
@@ -51,6 +53,29 @@ class Trees:
         shapes = {getattr(self, name).shape for name in ("feature", "threshold", "is_missing_right", "right_mask")}
         if shapes != {splits} or self.leaf_value.shape != (splits[0], MOST_LEAVES) or self.baseline.shape != ():
             raise TreesError(f"trees need splits of shape {splits} and eight leaves each")
+
+    @classmethod
+    def grow(
+        cls,
+        model: HistGradientBoostingClassifier | HistGradientBoostingRegressor,
+        rows: Array,
+        target: Array,
+        weight: Array | None = None,
+    ) -> Trees:
+        """Return the trees that a model grows on rows (rows, features) with missing values.
+
+        It sees the number of the bin that each value falls in. The bins are those that scikit-learn makes without
+        weights: with them its quantiles take five times as long as the trees.
+        """
+        edges = [_edges(column) for column in rows.T]
+        # A column without any value is 0, and so never split by.
+        bins = np.column_stack([_bins(column, ends) for column, ends in zip(rows.T, edges, strict=True)])
+        grown = cls.of(model.fit(bins, target, sample_weight=weight))
+        is_split = (grown.right_mask != ALL_LEAVES) & np.isfinite(grown.threshold)
+        threshold = grown.threshold.copy()
+        places = zip(grown.feature[is_split], grown.threshold[is_split], strict=True)
+        threshold[is_split] = [edges[feature][int(between)] for feature, between in places]
+        return replace(grown, threshold=threshold)
 
     @classmethod
     def of(cls, model: HistGradientBoostingClassifier | HistGradientBoostingRegressor) -> Trees:
@@ -95,13 +120,49 @@ class Trees:
         return total
 
 
-def growable(rows: Array) -> Array:
-    """Return rows that trees can be grown on: a column without any value is zero, and so never split by."""
-    return np.where(np.isnan(rows).all(axis=0), 0.0, rows)
+def _edges(column: Array) -> Array:
+    """Return what parts the values of a column: midpoints of the few, quantiles of the many."""
+    known = column[~np.isnan(column)]
+    values = np.unique(known)
+    if len(values) <= MOST_BINS:
+        return (values[1:] + values[:-1]) / 2
+    levels = np.linspace(0, 100, MOST_BINS + 1)[1:-1]
+    return np.unique(np.percentile(known, levels, method="averaged_inverted_cdf"))
+
+
+def _bins(column: Array, edges: Array) -> Array:
+    """Return the number of the bin of each value, the left of which is open; missing ones stay so beside others."""
+    is_missing = np.isnan(column)
+    bins = np.searchsorted(edges, column, side="left").astype(float)
+    bins[is_missing] = 0.0 if is_missing.all() else np.nan
+    return bins
 
 
 class _Flat:
     """One tree of scikit-learn's, its splits beside each other and its leaves from left to right."""
+
+    @classmethod
+    def grow(
+        cls,
+        model: HistGradientBoostingClassifier | HistGradientBoostingRegressor,
+        rows: Array,
+        target: Array,
+        weight: Array | None = None,
+    ) -> Trees:
+        """Return the trees that a model grows on rows (rows, features) with missing values.
+
+        It sees the number of the bin that each value falls in. The bins are those that scikit-learn makes without
+        weights: with them its quantiles take five times as long as the trees.
+        """
+        edges = [_edges(column) for column in rows.T]
+        # A column without any value is 0, and so never split by.
+        bins = np.column_stack([_bins(column, ends) for column, ends in zip(rows.T, edges, strict=True)])
+        grown = cls.of(model.fit(bins, target, sample_weight=weight))
+        is_split = (grown.right_mask != ALL_LEAVES) & np.isfinite(grown.threshold)
+        threshold = grown.threshold.copy()
+        places = zip(grown.feature[is_split], grown.threshold[is_split], strict=True)
+        threshold[is_split] = [edges[feature][int(between)] for feature, between in places]
+        return replace(grown, threshold=threshold)
 
     @classmethod
     def of(cls, nodes: Array) -> tuple[Array, Array, Array, Array, Array]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-from ml.trees import Trees, TreesError, growable
+from ml.trees import Trees, TreesError
 
 
 @pytest.fixture(scope="module")
@@ -18,32 +18,61 @@ def rows() -> np.ndarray:
     return rows
 
 
+def regressor(leaves: int = 8, rounds: int = 5) -> HistGradientBoostingRegressor:
+    return HistGradientBoostingRegressor(
+        loss="poisson", max_leaf_nodes=leaves, max_iter=rounds, early_stopping=False, random_state=0
+    )
+
+
+def grown(rows: np.ndarray, leaves: int = 8) -> Trees:
+    return Trees.grow(regressor(leaves), rows, np.abs(np.nan_to_num(rows[:, 0])))
+
+
 @pytest.mark.parametrize("leaves", [2, 4, 8])
 def test_equal_to_scikit_learn(rows: np.ndarray, leaves: int) -> None:
     target = np.nan_to_num(rows[:, 0] * rows[:, 1]) + np.isnan(rows[:, 2]) + rows[:, 3].clip(0, 1)
-    target = np.nan_to_num(target)
+    target = np.abs(np.nan_to_num(target))
     options = {"max_leaf_nodes": leaves, "max_iter": 40, "early_stopping": False, "random_state": 0}
-    regressor = HistGradientBoostingRegressor(loss="poisson", **options).fit(growable(rows), np.abs(target))
-    classifier = HistGradientBoostingClassifier(**options).fit(growable(rows), target > 0.5)
-    np.testing.assert_allclose(np.exp(Trees.of(regressor).raw(rows)), regressor.predict(rows), rtol=1e-12)
-    np.testing.assert_allclose(Trees.of(classifier).raw(rows), classifier.decision_function(rows), rtol=0, atol=1e-12)
+    seen = np.where(np.isnan(rows).all(axis=0), 0.0, rows)
+    theirs = regressor(leaves, 40).fit(seen, target)
+    ours = Trees.grow(regressor(leaves, 40), rows, target)
+    np.testing.assert_allclose(np.exp(ours.raw(rows)), theirs.predict(rows), rtol=1e-12)
+    theirs = HistGradientBoostingClassifier(**options).fit(seen, target > 0.5)
+    ours = Trees.grow(HistGradientBoostingClassifier(**options), rows, target > 0.5)
+    np.testing.assert_allclose(ours.raw(rows), theirs.decision_function(rows), rtol=0, atol=1e-12)
+
+
+def test_many_values_are_parted_as_scikit_learn_parts_them() -> None:
+    chance = np.random.default_rng(1)
+    rows, new = chance.normal(size=(5_000, 4)), chance.normal(size=(5_000, 4))
+    rows[chance.random(rows.shape) < 0.1] = np.nan
+    target = np.abs(np.nan_to_num(rows[:, 0] * rows[:, 1]))
+    theirs, ours = regressor(rounds=60).fit(rows, target), Trees.grow(regressor(rounds=60), rows, target)
+    np.testing.assert_allclose(np.exp(ours.raw(new)), theirs.predict(new), rtol=1e-12)
+
+
+def test_weights_count(rows: np.ndarray) -> None:
+    """A row of weight 2 is two rows; bins are the same, because there are few values."""
+    target = np.abs(np.nan_to_num(rows[:, 0]))
+    twice = np.arange(len(rows)) % 2 == 0
+    weighted = Trees.grow(regressor(), rows, target, 1.0 + twice)
+    repeated = Trees.grow(regressor(), np.vstack([rows, rows[twice]]), np.append(target, target[twice]))
+    np.testing.assert_allclose(weighted.baseline, repeated.baseline, rtol=1e-9)
+    assert not np.allclose(weighted.raw(rows), Trees.grow(regressor(), rows, target).raw(rows))
 
 
 def test_arrays_come_back(rows: np.ndarray) -> None:
-    model = HistGradientBoostingRegressor(max_leaf_nodes=8, max_iter=5).fit(growable(rows), np.nan_to_num(rows[:, 0]))
-    trees = Trees.of(model)
+    trees = grown(rows)
     np.testing.assert_array_equal(Trees.from_arrays(trees.to_arrays()).raw(rows), trees.raw(rows))
 
 
 def test_trees_of_more_than_eight_leaves_are_refused(rows: np.ndarray) -> None:
-    model = HistGradientBoostingRegressor(max_leaf_nodes=9, max_iter=2).fit(growable(rows), np.nan_to_num(rows[:, 0]))
     with pytest.raises(TreesError, match="9 leaves"):
-        Trees.of(model)
+        grown(rows, leaves=9)
 
 
 def test_arrays_that_are_no_trees_are_refused(rows: np.ndarray) -> None:
-    model = HistGradientBoostingRegressor(max_leaf_nodes=8, max_iter=5).fit(growable(rows), np.nan_to_num(rows[:, 0]))
-    arrays = Trees.of(model).to_arrays()
+    arrays = grown(rows).to_arrays()
     with pytest.raises(TreesError, match="lack threshold"):
         Trees.from_arrays({name: array for name, array in arrays.items() if name != "threshold"})
     with pytest.raises(TreesError, match="shape"):

@@ -37,6 +37,17 @@ orders_by_day as (
 
 ),
 
+with_gaps as (
+
+    select
+        *,
+        {{ days_between(
+            'lag(order_date) over (partition by user_id, customer_id order by order_date)', 'order_date'
+        ) }} as gap_days
+    from orders_by_day
+
+),
+
 -- By the date of the start: the end, and whether the session is an engaged one, may still hang on later events.
 sessions_by_day as (
 
@@ -56,7 +67,7 @@ days as (
     select
         customer_daily.user_id,
         customer_daily.customer_id,
-        coalesce(orders_by_day.order_count, 0) as order_count,
+        coalesce(with_gaps.order_count, 0) as order_count,
         coalesce(sessions_by_day.session_count, 0) as session_count,
         customer_daily.engagement_event_count,
         customer_daily.open_and_click_count,
@@ -65,40 +76,22 @@ days as (
         customer_daily.discount_amount,
         customer_daily.refund_amount,
         customer_daily.event_date,
-        case when orders_by_day.order_count > 0 then customer_daily.event_date end as purchase_date
+        with_gaps.order_date as purchase_date,
+        with_gaps.gap_days
     from customer_daily
     inner join clock
         on customer_daily.user_id = clock.user_id and customer_daily.event_date <= clock.as_of_date
-    left join orders_by_day
+    left join with_gaps
         on
-            customer_daily.user_id = orders_by_day.user_id
-            and customer_daily.customer_id = orders_by_day.customer_id
-            and customer_daily.event_date = orders_by_day.order_date
+            customer_daily.user_id = with_gaps.user_id
+            and customer_daily.customer_id = with_gaps.customer_id
+            and customer_daily.event_date = with_gaps.order_date
     left join sessions_by_day
         on
             customer_daily.user_id = sessions_by_day.user_id
             and customer_daily.customer_id = sessions_by_day.customer_id
             and customer_daily.event_date = sessions_by_day.start_date
 
-),
-
-with_gaps as (
-
-    select
-        *,
-        case
-            when purchase_date is not null
-                then {{ days_between(
-                    'max(purchase_date) over (
-                        partition by user_id, customer_id
-                        order by event_date
-                        rows between unbounded preceding and 1 preceding
-                    )',
-                    'purchase_date'
-                ) }}
-        end as gap_days
-    from days
-
 )
 
-select * from with_gaps
+select * from days

@@ -2,7 +2,13 @@
 
 {{ config(materialized='table') }}
 
-with customer_days as (
+with activity as (
+
+    select * from {{ ref('int_customer_activity') }}
+
+),
+
+customer_days as (
 
     select * from {{ ref('int_feature_days') }}
 
@@ -14,12 +20,11 @@ feature_dates as (
 
 ),
 
-customers as (
+buyers as (
 
     select
         user_id,
         customer_id,
-        min(event_date) as first_event_date,
         min(purchase_date) as first_purchase_date
     from customer_days
     group by user_id, customer_id
@@ -35,7 +40,7 @@ ranked as (
         row_number() over (
             partition by user_id order by {{ surrogate_uuid(['user_id', 'customer_id']) }}, customer_id
         ) as sample_rank
-    from customers
+    from buyers
 
 ),
 
@@ -45,11 +50,12 @@ feature_customers as (
         ranked.user_id,
         ranked.customer_id,
         ranked.sample_rank,
-        ranked.first_event_date,
+        activity.first_event_date,
         ranked.first_purchase_date,
         feature_dates.feature_date,
         feature_dates.is_current
     from ranked
+    inner join activity on ranked.user_id = activity.user_id and ranked.customer_id = activity.customer_id
     inner join feature_dates
         on ranked.user_id = feature_dates.user_id and ranked.first_purchase_date <= feature_dates.feature_date
     where feature_dates.is_current or ranked.sample_rank <= {{ largest_sample }}

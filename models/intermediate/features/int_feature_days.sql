@@ -13,12 +13,6 @@ orders as (
 
 ),
 
-sessions as (
-
-    select * from {{ ref('sessions') }}
-
-),
-
 clock as (
 
     select * from {{ ref('int_tenant_clock') }}
@@ -48,30 +42,12 @@ with_gaps as (
 
 ),
 
--- By the date of the start: the end, and whether the session is an engaged one, may still hang on later events.
-sessions_by_day as (
-
-    select
-        sessions.user_id,
-        sessions.customer_id,
-        cast({{ local_time('sessions.started_at', 'clock.timezone') }} as date) as start_date,
-        count(*) as session_count
-    from sessions
-    inner join clock on sessions.user_id = clock.user_id
-    group by sessions.user_id, sessions.customer_id, start_date
-
-),
-
 days as (
 
     select
         customer_daily.user_id,
         customer_daily.customer_id,
         coalesce(with_gaps.order_count, 0) as order_count,
-        coalesce(sessions_by_day.session_count, 0) as session_count,
-        customer_daily.engagement_event_count,
-        customer_daily.open_and_click_count,
-        customer_daily.support_ticket_count + customer_daily.billing_complaint_count as ticket_count,
         customer_daily.gross_amount,
         customer_daily.discount_amount,
         customer_daily.refund_amount,
@@ -86,11 +62,11 @@ days as (
             customer_daily.user_id = with_gaps.user_id
             and customer_daily.customer_id = with_gaps.customer_id
             and customer_daily.event_date = with_gaps.order_date
-    left join sessions_by_day
-        on
-            customer_daily.user_id = sessions_by_day.user_id
-            and customer_daily.customer_id = sessions_by_day.customer_id
-            and customer_daily.event_date = sessions_by_day.start_date
+    where
+        with_gaps.order_count > 0
+        or customer_daily.gross_amount <> 0
+        or customer_daily.discount_amount <> 0
+        or customer_daily.refund_amount <> 0
 
 )
 

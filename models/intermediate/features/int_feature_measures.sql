@@ -43,7 +43,6 @@ measures as (
         count(purchase_date) as purchase_days,
         count(gap_days) as gap_count,
         sum(order_count) as order_count,
-        sum(ticket_count) as ticket_count,
         sum(gap_days) as gap_sum,
         sum(gap_days * gap_days) as gap_square_sum,
         max(gap_days) as max_gap_days,
@@ -60,11 +59,6 @@ measures as (
         {%- for window in windows %}
             sum(order_count) filter (where days_ago < {{ window }}) as order_count_last_{{ window }}_days,
             sum(gross_amount) filter (where days_ago < {{ window }}) as gross_amount_last_{{ window }}_days,
-            sum(session_count) filter (where days_ago < {{ window }}) as session_count_last_{{ window }}_days,
-            sum(engagement_event_count) filter (where days_ago < {{ window }})
-                as engagement_event_count_last_{{ window }}_days,
-            sum(open_and_click_count) filter (where days_ago < {{ window }})
-                as open_and_click_count_last_{{ window }}_days,
         {%- endfor %}
         coalesce(sum(net_amount) filter (where days_ago < {{ year_days }}), 0) as spend_last_{{ year_days }}_days,
         min(purchase_date) as first_purchase_date,

@@ -1,8 +1,15 @@
 {%- set windows = [30, 90, 180] %}
+{%- set engagement_measures = ['session', 'engagement_event', 'open_and_click'] %}
 
 with measures as (
 
     select * from {{ ref('int_feature_measures') }}
+
+),
+
+engagement as (
+
+    select * from {{ ref('int_feature_engagement') }}
 
 ),
 
@@ -29,6 +36,12 @@ dated as (
         {{ days_between('measures.last_purchase_date', 'measures.feature_date') }} as days_since_last_purchase,
         {{ days_between('customers.first_event_date', 'measures.feature_date') }} as tenure_days,
         categories.category_entropy,
+        engagement.ticket_count,
+        {%- for measure in engagement_measures %}
+            {%- for window in windows[:2] %}
+                engagement.{{ measure }}_count_last_{{ window }}_days,
+            {%- endfor %}
+        {%- endfor %}
         -- Sums of squares about the mean, times the count: exact before the only division.
         measures.gap_count * measures.gap_square_sum - measures.gap_sum * measures.gap_sum as gap_scatter,
         cast(measures.purchase_days as double) * cast(measures.spend_square_sum as double)
@@ -39,6 +52,11 @@ dated as (
             measures.user_id = customers.user_id
             and measures.customer_id = customers.customer_id
             and measures.feature_date = customers.feature_date
+    left join engagement
+        on
+            measures.user_id = engagement.user_id
+            and measures.customer_id = engagement.customer_id
+            and measures.feature_date = engagement.feature_date
     left join categories
         on
             measures.user_id = categories.user_id
@@ -70,7 +88,7 @@ features as (
         cast(days_since_last_purchase as integer) as days_since_last_purchase,
         cast(tenure_days as integer) as tenure_days,
         cast(order_count as integer) as order_count,
-        cast(ticket_count as integer) as ticket_count,
+        cast(coalesce(ticket_count, 0) as integer) as ticket_count,
         cast(sample_rank as integer) as sample_rank,
         cast(total_spend as decimal(18, 4)) as total_spend,
         cast(spend_last_365_days as decimal(18, 4)) as spend_last_365_days,
@@ -92,7 +110,7 @@ features as (
             cast(coalesce(gross_amount_last_{{ window }}_days, 0) as double) / nullif(cast(gross_amount as double), 0)
                 as share_of_spend_last_{{ window }}_days,
         {%- endfor %}
-        {%- for measure in ['session', 'engagement_event', 'open_and_click'] %}
+        {%- for measure in engagement_measures %}
             {%- for window in windows[:2] %}
                 cast(coalesce({{ measure }}_count_last_{{ window }}_days, 0) as integer)
                     as {{ measure }}_count_last_{{ window }}_days,

@@ -19,7 +19,6 @@ tenants as (
 customer_days as (
 
     select * from {{ ref('int_feature_days') }}
-    where order_count > 0 or gross_amount <> 0 or refund_amount <> 0
 
 ),
 

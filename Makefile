@@ -54,8 +54,9 @@ test-deep: setup ## What takes minutes: real data, 500 histories, planted mistak
 test-data: setup ## The data sets that are not ours to ship: make test-data DATA=path
 	$(BIN)/pytest -m data --data $(DATA) tests
 
-bench: setup ## Time and memory of full build, one more day, nothing new; predictions of 1 M: make bench SIZE=10M
+bench: setup ## Time and memory of builds and days, of segments, of predictions of 1 M: make bench SIZE=10M
 	$(BIN)/python benchmarks/run.py --size $(SIZE)
+	$(BIN)/python benchmarks/segments.py --size $(SIZE)
 	$(BIN)/python benchmarks/predictions.py
 
 backtest: setup ## Predictions against the reference on seven splits of public logs, and month by month: make backtest DATA=path

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 YEARS = (1, 3, 5)
 QUARTER_DAYS = 90
+"""The near horizon of spend, with an interval of its own."""
 HIGH_GROWTH, MEDIUM_GROWTH = 1.1, 0.9
 """Expected spend of the next 12 months over that of the last: from which growth is high, medium."""
 MONEY_DIGITS, PROBABILITY_DIGITS = 2, 6
@@ -31,8 +32,11 @@ ROWS_AT_ONCE = 100_000
 """Customers scored in one go: bounds the memory."""
 NUMBERS = (
     "current_ltv",
-    *(f"expected_spend_{years}year{part}" for years in YEARS for part in ("", "_low", "_high")),
-    *(f"expected_spend_90_days{part}" for part in ("", "_low", "_high")),
+    *(
+        f"expected_spend_{over}{end}"
+        for over in ("90_days", "1year", "3year", "5year")
+        for end in ("", "_low", "_high")
+    ),
     *(f"predicted_ltv_{years}year" for years in YEARS),
     "expected_purchases_90_days",
     "purchase_probability_30_days",

@@ -142,29 +142,6 @@ class _Flat:
     """One tree of scikit-learn's, its splits beside each other and its leaves from left to right."""
 
     @classmethod
-    def grow(
-        cls,
-        model: HistGradientBoostingClassifier | HistGradientBoostingRegressor,
-        rows: Array,
-        target: Array,
-        weight: Array | None = None,
-    ) -> Trees:
-        """Return the trees that a model grows on rows (rows, features) with missing values.
-
-        It sees the number of the bin that each value falls in. The bins are those that scikit-learn makes without
-        weights: with them its quantiles take five times as long as the trees.
-        """
-        edges = [_edges(column) for column in rows.T]
-        # A column without any value is 0, and so never split by.
-        bins = np.column_stack([_bins(column, ends) for column, ends in zip(rows.T, edges, strict=True)])
-        grown = cls.of(model.fit(bins, target, sample_weight=weight))
-        is_split = (grown.right_mask != ALL_LEAVES) & np.isfinite(grown.threshold)
-        threshold = grown.threshold.copy()
-        places = zip(grown.feature[is_split], grown.threshold[is_split], strict=True)
-        threshold[is_split] = [edges[feature][int(between)] for feature, between in places]
-        return replace(grown, threshold=threshold)
-
-    @classmethod
     def of(cls, nodes: Array) -> tuple[Array, Array, Array, Array, Array]:
         """Return feature, threshold, is_missing_right, right_mask (7 each) and leaf_value (8)."""
         splits: list[tuple[int, float, bool, int]] = []

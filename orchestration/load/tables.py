@@ -49,7 +49,7 @@ _LTV_PREDICTION = f"""row_id uuid, user_id varchar, customer_id varchar, current
         predicted_ltv_1year double, predicted_ltv_3year double, predicted_ltv_5year double, churn_probability double,
         confidence_score double, growth_potential varchar, updated_at timestamp, {_ORIGIN}"""
 
-_MONEY_PREDICTED = (
+MONEY_PREDICTED = (
     "current_ltv",
     *(f"predicted_ltv_{n}year" for n in (1, 3, 5)),
     *(
@@ -58,9 +58,10 @@ _MONEY_PREDICTED = (
         for end in ("", "_low", "_high")
     ),
 )
+"""Columns of raw.predictions that are money: finite, not below zero, or null."""
 
 _PREDICTION = f"""recording_id integer, user_id varchar, customer_id varchar, as_of_date date, model_version varchar,
-        {", ".join(f"{name} decimal(18, 4)" for name in _MONEY_PREDICTED)},
+        {", ".join(f"{name} decimal(18, 4)" for name in MONEY_PREDICTED)},
         expected_purchases_90_days double, purchase_probability_30_days double, purchase_probability_90_days double,
         churn_probability double, churn_horizon_days integer, expected_next_order_date date, p_alive double,
         confidence_score double, growth_potential varchar, is_cold_start boolean, is_extrapolated boolean,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from orchestration.load.tables import MONEY_PREDICTED
 from orchestration.quality.release_gate import Rule
 from orchestration.quality.suites import run_suite
 
@@ -35,13 +36,7 @@ YEARS = ("1year", "3year", "5year")
 """Horizons of value, as the columns name them."""
 
 HORIZONS = ("90_days", *YEARS)
-
-AMOUNTS = (
-    "current_ltv",
-    *(f"expected_spend_{over}{end}" for over in HORIZONS for end in ("", "_low", "_high")),
-    *(f"predicted_ltv_{years}" for years in YEARS),
-)
-"""Columns of scores that are finite money, not below zero, or null."""
+"""Horizons of value that have an interval."""
 
 RULES = (
     Rule("out_of_range", "refuse", 0, "{out_of_range:,} of {customers:,} customers have a value out of its range"),
@@ -146,7 +141,7 @@ def measure(
 def _out_of_range(scores: pd.DataFrame) -> pd.Series:
     # What is not a number counts as null: without a reason it is unexplained.
     probabilities = scores[[*PROBABILITIES]].astype(float)
-    amounts = scores[[*AMOUNTS]].astype(float)
+    amounts = scores[[*MONEY_PREDICTED]].astype(float)
     wrong = ((probabilities < 0) | (probabilities > 1)).any(axis=1)
     return wrong | (amounts < 0).any(axis=1) | np.isinf(amounts).any(axis=1)
 

@@ -141,8 +141,12 @@ def test_a_discount_makes_later_years_worth_less(model: Model, today: pd.DataFra
     assert fifth < first
 
 
-def test_the_backtest_measures_all_candidates(known: Frames) -> None:
-    metrics, deciles = measured(backtest(Past(*known), END, Settings()))
+def test_the_backtest_measures_all_candidates(known: Frames, model: Model) -> None:
+    past = Past(*known)
+    trials = backtest(past, END, Settings())
+    again = with_intervals(past, model, trials)
+    assert (again.calibration, again.quarter_calibration) == (model.calibration, model.quarter_calibration)
+    metrics, deciles = measured(trials)
     assert set(metrics["candidate"]) == {"shipped", "btyd", "carry_forward", "recency"}
     assert {"roc_auc", "rmse", "interval_coverage"} <= set(metrics["metric"])
     shipped = metrics[(metrics["candidate"] == "shipped") & (metrics["purchase_group"] == "all")]

@@ -35,18 +35,20 @@ TREES = {
 }
 """How the trees are grown."""
 MOST_DEVIATIONS = 4.0
-"""Where a column ends for the logistic model: it is linear, and must not run away with one customer."""
+"""Where a column ends for the logistic model: its lines must not run away with one customer."""
 
 
 @dataclass(frozen=True, eq=False)
 class Logistic:
-    """A logistic model of columns that are centred, scaled, cut, and completed by whether they were missing.
+    """A logistic model of columns that are centred, scaled, cut, completed by whether they were missing, and bent once.
 
-    Arrays: centre, scale (columns); weight (2 x columns: of the value, of its being missing); intercept ().
+    Arrays: centre, scale (columns), bend (columns: where the line takes another slope, on the scaled column; at the
+    median), weight (3 x columns: of the value, of its being missing, of what it has beyond the bend), intercept ().
     """
 
     centre: Array
     scale: Array
+    bend: Array
     weight: Array
     intercept: Array
 
@@ -58,24 +60,29 @@ class Logistic:
         centre = np.where(is_known, rows, 0).sum(axis=0) / counts
         scale = np.sqrt((np.where(is_known, rows - centre, 0) ** 2).sum(axis=0) / counts)
         scale = np.where(scale > 0, scale, 1.0)
-        model = LogisticRegression(C=PENALTY, solver="newton-cholesky", max_iter=100).fit(
-            _completed(rows, centre, scale), is_silent
+        medians = (
+            np.median(column[known]) if known.any() else 0.0 for column, known in zip(rows.T, is_known.T, strict=True)
         )
-        return cls(centre, scale, model.coef_[0].copy(), np.array(float(model.intercept_[0])))
+        bend = np.clip((np.fromiter(medians, float) - centre) / scale, -MOST_DEVIATIONS, MOST_DEVIATIONS)
+        model = LogisticRegression(C=PENALTY, solver="newton-cholesky", max_iter=100).fit(
+            _completed(rows, centre, scale, bend), is_silent
+        )
+        return cls(centre, scale, bend, model.coef_[0].copy(), np.array(float(model.intercept_[0])))
 
     def raw(self, rows: Array) -> Array:
         """Return the logit of silence."""
-        return _completed(rows, self.centre, self.scale) @ self.weight + float(self.intercept)
+        return _completed(rows, self.centre, self.scale, self.bend) @ self.weight + float(self.intercept)
 
     def to_arrays(self) -> dict[str, Array]:
         """Return the model as arrays of numbers."""
-        return {name: getattr(self, name) for name in ("centre", "scale", "weight", "intercept")}
+        return {name: getattr(self, name) for name in ("centre", "scale", "bend", "weight", "intercept")}
 
 
-def _completed(rows: Array, centre: Array, scale: Array) -> Array:
+def _completed(rows: Array, centre: Array, scale: Array, bend: Array) -> Array:
     is_missing = np.isnan(rows)
     scaled = np.where(is_missing, 0, (np.where(is_missing, 0, rows) - centre) / scale)
-    return np.hstack([np.clip(scaled, -MOST_DEVIATIONS, MOST_DEVIATIONS), is_missing])
+    scaled = np.clip(scaled, -MOST_DEVIATIONS, MOST_DEVIATIONS)
+    return np.hstack([scaled, is_missing, np.maximum(scaled - bend, 0)])
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,7 +30,7 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST, ARRAYS, PROMOTED = "manifest.json", "arrays.npz", "promoted.json"
 KINDS_OF_ARRAYS = "biufUV"
 """Booleans, integers, floats, texts and records of them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import shutil
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import pytest
 from history import END, frames, purchases
 
 from ml.learning import ARTIFACT
-from ml.registry import Registry
+from ml.registry import FORMAT_VERSION, Registry
 from orchestration import load
 from orchestration.assets import ml as assets
 from orchestration.home import Home
@@ -154,7 +155,8 @@ def test_an_unreadable_artifact_is_fitted_anew(copied: Home, spoil: str, capsys:
         case "pickle":
             arrays.write_bytes(pickle.dumps({"a": 1}))
         case "format":
-            manifest.write_text(manifest.read_text().replace('"format_version": 1', '"format_version": 99'))
+            described = json.loads(manifest.read_text())
+            manifest.write_text(json.dumps(described | {"format_version": FORMAT_VERSION - 1}))
     run(copied)
     assert rows(copied, scores) == before
     assert str(arrays.parent.name) in capsys.readouterr().out

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 LEAST_MEMBERS = 100
 LEAST_NON_MEMBERS = 100
 LEAST_AUC = 0.6
+MOST_AUC_ALONE = 0.99
+"""An attribute that alone tells members from others better than this is the segment's rule in other words."""
 FOLDS = 5
 SEED = 20_000_101
 """Of every draw: which customers are learned from, and the folds."""
@@ -49,12 +51,14 @@ class Lookalikes:
     """The customers that resemble a group's members most.
 
     `customers` has the columns customer_id, similarity_score (in [0, 1]; orders customers, is no probability) and rank
-    (from 1); `auc` is the area under the ROC curve on customers that the model had not seen.
+    (from 1); `auc` is the area under the ROC curve on customers that the model had not seen; `giveaways` are attributes
+    that were left out because each alone tells members from others.
     """
 
     customers: pd.DataFrame
     auc: float
     features: tuple[str, ...]
+    giveaways: tuple[str, ...]
     member_count: int
     non_member_count: int
 
@@ -68,6 +72,7 @@ def find_lookalikes(attributes: pd.DataFrame, member_ids: Sequence[str], size: i
         member_ids: customers of the group; those without a row in `attributes` count for nothing.
         size: customers wanted.
 
+    What tells members from others alone is left out, too: it is what makes them members, said otherwise.
     Raises LookalikeError below 100 members, 100 non-members or an AUC of 0.6, and where `size` is more than the
     non-members.
 
@@ -76,15 +81,27 @@ def find_lookalikes(attributes: pd.DataFrame, member_ids: Sequence[str], size: i
     is_member = features.index.isin(list(member_ids))
     member_count, non_member_count = int(is_member.sum()), int((~is_member).sum())
     _require_enough(member_count, non_member_count, size)
+    giveaways = tuple(name for name in features.columns if _auc_alone(features[name], is_member) > MOST_AUC_ALONE)
+    features = features.drop(columns=list(giveaways))
     if features.columns.empty:
         message = "no attribute is left to tell members from others by"
         raise LookalikeError(message)
     # Several threads add gradients up in an order of their own: another machine would give other last digits.
     with threadpool_limits(1):
-        return _found(features, is_member, size)
+        return _found(features, giveaways, is_member, size)
 
 
-def _found(features: pd.DataFrame, is_member: np.ndarray, size: int) -> Lookalikes:
+def _auc_alone(column: pd.Series, is_member: np.ndarray) -> float:
+    """Return how well an attribute alone tells members from others: by its being there, or a number by its height."""
+    is_known = column.notna().to_numpy()
+    aucs = [roc_auc_score(is_member, is_known)]
+    if is_numeric_dtype(column):
+        heights = column.rank().to_numpy()
+        aucs += [roc_auc_score(is_member, np.where(is_known, heights, end)) for end in (0, len(column) + 1)]
+    return float(max(max(auc, 1 - auc) for auc in aucs))
+
+
+def _found(features: pd.DataFrame, giveaways: tuple[str, ...], is_member: np.ndarray, size: int) -> Lookalikes:
     learned = _drawn(is_member)
     model = _model(features)
     auc = out_of_fold_auc(model, features[learned], is_member[learned])
@@ -96,7 +113,8 @@ def _found(features: pd.DataFrame, is_member: np.ndarray, size: int) -> Lookalik
         raise LookalikeError(message)
     model.fit(features[learned], is_member[learned])
     customers = _ranked(model, features[~is_member]).head(size)
-    return Lookalikes(customers, auc, tuple(features.columns), int(is_member.sum()), int((~is_member).sum()))
+    counts = int(is_member.sum()), int((~is_member).sum())
+    return Lookalikes(customers, auc, tuple(features.columns), giveaways, *counts)
 
 
 def _require_enough(member_count: int, non_member_count: int, size: int) -> None:

@@ -1,6 +1,7 @@
 """The registry: what was learned, per tenant and model, in a format whose loading runs no code.
 
     tenant=<user_id>/model=<model>/promoted.json            versions in the order of promotion, the last in force
+                                                            (the run asks for the last one of a day's month)
     tenant=<user_id>/model=<model>/<version>/manifest.json  what, from which data, how good, with which packages
                                              arrays.npz     numbers and texts, never objects
 
@@ -58,6 +59,22 @@ class FormatVersionError(RegistryError):
 
 class UnsafeArtifactError(RegistryError):
     """A file could run code when loaded, as a pickle: it was not opened."""
+
+
+KEYS = frozenset(
+    {
+        "format_version",
+        "user_id",
+        "model",
+        "as_of_date",
+        "data_hash",
+        "parameters",
+        "metrics",
+        "packages",
+        "arrays_sha256",
+    }
+)
+"""What a manifest says, besides its version."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +167,7 @@ class Registry:
         described = _manifest(folder / MANIFEST)
         packed = _bytes(folder / ARRAYS)
         if hashlib.sha256(packed).hexdigest() != described["arrays_sha256"]:
-            raise CorruptArtifactError(f"{folder / ARRAYS} is not what was saved: roll back or train again")
+            raise CorruptArtifactError(f"{folder / ARRAYS} is not what was saved: train again")
         if (described["user_id"], described["model"], described["version"]) != (user_id, model, name):
             raise CorruptArtifactError(f"{folder} holds {described['version']} of another place")
         return Artifact(
@@ -204,9 +221,9 @@ class Registry:
         try:
             versions = json.loads(path.read_bytes())["versions"]
         except (ValueError, KeyError, TypeError) as error:
-            raise CorruptArtifactError(f"{path} is not readable: promote a version again") from error
+            raise CorruptArtifactError(f"{path} is not readable: train again") from error
         if not (isinstance(versions, list) and all(isinstance(version, str) for version in versions)):
-            raise CorruptArtifactError(f"{path} is not readable: promote a version again")
+            raise CorruptArtifactError(f"{path} is not readable: train again")
         return versions
 
     def _set_promotions(self, user_id: str, model: str, versions: list[str]) -> None:
@@ -251,7 +268,7 @@ def _unpacked(packed: bytes, path: Path) -> dict[str, Array]:
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         if "pickle" in str(error).lower():
             raise UnsafeArtifactError(f"{path} holds objects, which could run code: refused") from error
-        raise CorruptArtifactError(f"{path} cannot be read: roll back or train again") from error
+        raise CorruptArtifactError(f"{path} cannot be read: train again") from error
 
 
 def _manifest(path: Path) -> dict[str, Any]:
@@ -261,16 +278,16 @@ def _manifest(path: Path) -> dict[str, Any]:
         described = json.loads(content)
         found = described["format_version"]
     except (ValueError, KeyError, TypeError) as error:
-        raise CorruptArtifactError(f"{path} is not a manifest: roll back or train again") from error
+        raise CorruptArtifactError(f"{path} is not a manifest: train again") from error
     if found != FORMAT_VERSION:
         raise FormatVersionError(f"{path} is of format {found!r}, this code reads {FORMAT_VERSION}: train again")
     version = described.pop("version", None)
     try:
-        is_whole = _version(described) == version
+        is_whole = described.keys() == KEYS and _version(described) == version
     except (ValueError, KeyError, TypeError):
         is_whole = False
     if not is_whole:
-        raise CorruptArtifactError(f"{path} is not what was saved: roll back or train again")
+        raise CorruptArtifactError(f"{path} is not what was saved: train again")
     return described | {"version": version}
 
 

@@ -135,6 +135,7 @@ def _scored(model: Model, rows: pd.DataFrame) -> pd.DataFrame:
     confidence = calibration.confidence(found.spend[YEAR_DAYS], YEAR_DAYS) if calibration else np.nan
     table["confidence_score"] = np.round(confidence, PROBABILITY_DIGITS)
     table["growth_potential"] = _growth(model, rows, found.spend[YEAR_DAYS])
+    _nest(table, ["expected_spend_90_days", *(f"expected_spend_{count}year" for count in YEARS)])
     validated = calibration.horizon_days if calibration else 0
     table["validated_horizon_days"] = validated
     table["is_extrapolated"] = validated < YEAR_DAYS
@@ -145,6 +146,15 @@ def _scored(model: Model, rows: pd.DataFrame) -> pd.DataFrame:
 def _add_interval(table: pd.DataFrame, column: str, calibration: Calibration | None, spend: Array, days: int) -> None:
     low, high = calibration.interval(spend, days) if calibration else (np.nan, np.nan)
     table[f"{column}_low"], table[f"{column}_high"] = np.round(low, MONEY_DIGITS), np.round(high, MONEY_DIGITS)
+
+
+def _nest(table: pd.DataFrame, columns: list[str]) -> None:
+    """Widen intervals so that no end falls as the horizon grows: each was learned for itself."""
+    lows, highs = ([f"{column}_{end}" for column in columns] for end in ("low", "high"))
+    for (low, later_low), (high, later_high) in zip(pairwise(lows[::-1]), pairwise(highs), strict=True):
+        # From the longest horizon back, and from the shortest on; an end that is missing binds no other.
+        table[later_low] = table[later_low].where(~(table[later_low] > table[low]), table[low])
+        table[later_high] = table[later_high].where(~(table[later_high] < table[high]), table[high])
 
 
 def _without_prediction(table: pd.DataFrame, model: Model) -> pd.DataFrame:
@@ -175,8 +185,11 @@ def _next_order(table: pd.DataFrame, near: int) -> pd.Series:
 
 
 def _growth(model: Model, rows: pd.DataFrame, next_year: Array) -> Array:
-    """Return high, medium or low by the next twelve months over the last; none before the tenant has twelve."""
-    if model.history_days < YEAR_DAYS:
+    """Return high, medium or low by the next twelve months over the last; none before the tenant has twelve.
+
+    A calendar year, its first and last day included, is twelve months.
+    """
+    if model.history_days + 1 < YEAR_DAYS:
         return np.full(len(rows), None, dtype=object)
     base = np.maximum(numbers(rows, "spend_last_365_days"), max(model.median_order, 0.01))
     ratio = (next_year / base).round(PROBABILITY_DIGITS)

@@ -41,7 +41,7 @@ from orchestration.status import last_run_line, release_lines
 if TYPE_CHECKING:
     from dagster._utils.error import SerializableErrorInfo
 
-DONE, FAILED, PARTLY_DONE = 0, 1, 3
+DONE, FAILED, WRONG_USAGE, PARTLY_DONE = 0, 1, 2, 3
 
 DAGSTER_YAML = """\
 # One run at a time: sensor, schedule and hand never collide.
@@ -84,7 +84,7 @@ class Warehouse(click.Group):
     """A group whose commands end in one clear message instead of a traceback where the cause is known."""
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command; known failures become exit code 1."""
+        """Run the command; known failures become exit code 1, what was wrongly asked of segments 2."""
         try:
             return super().invoke(ctx)
         except BrokenPipeError:  # the reader of our output has seen enough: click ends quietly
@@ -93,7 +93,7 @@ class Warehouse(click.Group):
             if (message := explained(error)) is None:
                 raise
             click.echo(f"warehouse: {message}", err=True)
-            ctx.exit(FAILED)
+            ctx.exit(WRONG_USAGE if isinstance(error, SegmentError) else FAILED)
 
 
 @click.group(cls=Warehouse)

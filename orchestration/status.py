@@ -63,14 +63,17 @@ def _score_lines(con: duckdb.DuckDBPyConnection, has: set[str]) -> list[str]:
     lines = [f"uploaded scores: {accepted:,} of {received:,} rows accepted ({rate or 0:.2%}) in {files:,} files"]
     loads = con.execute(
         """
-        select file_id, path, received_count, accepted_count, accepted_rate, bad_row_count, unknown_customer_count
+        select
+            file_id, path, received_count, accepted_count, accepted_rate, bad_row_count, unknown_customer_count,
+            in_force_count
         from score_loads order by file_id desc limit ?
         """,
         [SCORE_FILES_TOLD],
     ).fetchall()
-    for file_id, path, received, accepted, rate, bad, unknown in loads:
+    for file_id, path, received, accepted, rate, bad, unknown, in_force in loads:
         lines.append(
-            f"  {path}: {accepted:,} of {received:,} accepted ({rate or 0:.2%}), {bad:,} bad, {unknown:,} not found"
+            f"  {path}: {accepted:,} of {received:,} accepted ({rate or 0:.2%}), {bad:,} bad, {unknown:,} not found,"
+            f" {in_force:,} in force"
         )
         errors = con.execute(
             "select detail from rejected_rows where file_id = ? order by record_number limit ?", [file_id, ERRORS_TOLD]

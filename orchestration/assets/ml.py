@@ -126,7 +126,12 @@ def _in_force(home: Home, tenant: Tenant) -> "tuple[str, Model] | None":
 
     registry = Registry(home.models)
     first = tenant.as_of_date.replace(day=1).isoformat()
-    for version in reversed(registry.promotions(tenant.user_id, ARTIFACT)):
+    try:
+        promotions = registry.promotions(tenant.user_id, ARTIFACT)
+    except RegistryError as error:
+        say(f"        warning: {error}")
+        return None
+    for version in reversed(promotions):
         if first <= version[: len(first)] <= tenant.as_of_date.isoformat():
             try:
                 model = from_artifact(registry.load(tenant.user_id, ARTIFACT, version))

@@ -413,7 +413,7 @@ LTV_PREDICTIONS = Feed(
         ),
         Rule(
             "no_prediction",
-            "nothing is predicted: every value is empty",
+            "nothing is predicted: every value is empty, but for current_ltv",
             f"coalesce({', '.join((*_LTV[1:], *_PROBABILITIES))}) is null and growth_potential is null",
         ),
         Rule(

@@ -37,6 +37,7 @@ STORAGE_VERSION = "v1.2.0"
 COMPRESSION = "snappy"
 """zstd makes files a fifth to a third smaller, and takes a fifth to a half more processor time to write."""
 _STORAGE = f"(storage_version '{STORAGE_VERSION}')"
+WITH_STATES_OF_LOADS = ("load_ledger", "score_loads")
 
 
 class Builder:
@@ -190,7 +191,7 @@ def _copy_table(con: DuckDBPyConnection, mart: Mart, target: str) -> int:
     # Loads that are still pending are published by the swap that makes this table readable.
     columns = (
         "* replace (case state when 'pending' then 'published' else state end as state)"
-        if mart.name == "load_ledger"
+        if mart.name in WITH_STATES_OF_LOADS
         else "*"
     )
     order = _order_by(_columns(con, mart.relation))

@@ -140,6 +140,9 @@ def _release_id(con: DuckDBPyConnection) -> str:
 
 
 def _no_such_segment(con: DuckDBPyConnection, key: str, tenant: str | None) -> str:
+    tenants = [row[0] for row in con.execute("select user_id from marts.data_as_of order by user_id").fetchall()]
+    if tenant is not None and tenant not in tenants:
+        return f"there is no tenant {tenant!r}; known are {', '.join(tenants) or 'none'}"
     rows = con.execute(
         "select distinct segment_key from marts.customer_segments_v2 where user_id = coalesce($tenant, user_id)",
         {"tenant": tenant},

@@ -129,7 +129,7 @@ def preview_command(*, criteria: str | None, key: str | None, tenant: str) -> No
     if key is not None and tenant == kept.EVERY_TENANT:
         tenant = definitions.latest()[key].user_id
     _check_tenant(tenant)
-    kept.check_subject_exists(rules, definitions)
+    kept.check_subjects(rules, definitions)
     with release.read_release(warehouse_home(), with_restricted=True) as con:
         seen = preview(con, rules, catalogue, tenant=tenant, published_key=key)
     for line in seen.lines():

@@ -279,12 +279,13 @@ def _check_derived(segment: Segment, definitions: Definitions) -> None:
     raise SegmentError(message)
 
 
-def check_subject_exists(rules: Sequence[Rule], definitions: Definitions) -> None:
-    """Refuse rules about a segment that nobody defined."""
+def check_subjects(rules: Sequence[Rule], definitions: Definitions) -> None:
+    """Refuse rules about a segment that no segment could look at: unknown, manual, retired, or looking at another."""
     for rule in rules:
-        if rule.field == "joined_segment" and rule.subject not in definitions.latest():
+        subject = definitions.latest().get(rule.subject)
+        if rule.field == "joined_segment" and not (subject and _may_be_subject(subject, definitions)):
             possible = sorted(s.segment_key for s in definitions.latest().values() if _may_be_subject(s, definitions))
-            message = f"there is no segment {rule.subject!r}; there are {choices(possible)}"
+            message = f"there is no segment {rule.subject!r} to look at; there are {choices(possible)}"
             raise SegmentError(message)
 
 

@@ -241,6 +241,7 @@ def _written(home: Home, segment: Segment, lookalikes: Lookalikes, left_out: tup
             "lookalike_count": len(rows),
             "features": list(lookalikes.features),
             "left_out": list(left_out),
+            "giveaways": list(lookalikes.giveaways),
             "sha256": sha256_of(file),
         }
         manifest = write_manifest(file.with_suffix(".manifest.json"), content)
@@ -266,3 +267,5 @@ def lookalike(segment: str, size: int, tenant: str | None, actor: str | None) ->
         f" {told.member_count:,} members, AUC {told.auc:.3f} out of fold (0.5 is chance)"
     )
     say(f"left out, because the segment's rules use them or their like: {', '.join(found.left_out) or 'none'}")
+    if told.giveaways:
+        say(f"left out, because each alone tells members from others: {', '.join(told.giveaways)}")

@@ -22,7 +22,10 @@ rejected_rows as (
 load_ledger as (
 
     select * from {{ ref('load_ledger') }}
-    where feed in ('churn_scores', 'ltv_predictions') and state in ('pending', 'published', 'refused')
+    where feed in ('churn_scores', 'ltv_predictions')
+    qualify
+        state in ('pending', 'published')
+        or (state = 'refused' and file_id = max(file_id) over (partition by feed, path))
 
 ),
 

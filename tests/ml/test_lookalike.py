@@ -54,6 +54,22 @@ def test_planted_lookalikes_are_found_and_members_are_not() -> None:
     assert (found.member_count, found.non_member_count) == (MEMBERS, ALIKE + OTHERS)
 
 
+def test_what_alone_tells_members_from_others_is_left_out() -> None:
+    attributes, members, _ = made_customers()
+    is_member = attributes.index.isin(members)
+    attributes["only theirs"] = pd.Series(1.0, attributes.index).where(is_member).where(attributes["noise"] < 3)
+    attributes["word"] = pd.Series("a", attributes.index).where(~is_member, None)
+    attributes["height"] = np.where(is_member, 5 + attributes["noise"], attributes["noise"] - 5)
+    attributes["depth"] = -attributes["height"]
+    plain = find_lookalikes(attributes[["city", "noise", "visits"]], members, 10)
+    found = find_lookalikes(
+        attributes[["city", "noise", "visits", "only theirs", "word", "height", "depth"]], members, 10
+    )
+    assert found.giveaways == ("depth", "height", "only theirs", "word")
+    assert plain.giveaways == ()
+    pd.testing.assert_frame_equal(found.customers, plain.customers)
+
+
 def test_what_never_differs_is_no_feature() -> None:
     attributes, members, _ = made_customers()
     assert find_lookalikes(attributes, members, 1).features == ("city", "email_opt_in", "noise", "visits")

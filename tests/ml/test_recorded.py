@@ -143,13 +143,17 @@ def test_models_are_fitted_once_a_month_and_when_asked(copied: Home) -> None:
 
 
 @pytest.mark.deep
-@pytest.mark.parametrize("spoil", ["cut", "pickle", "format"])
+@pytest.mark.parametrize("spoil", ["cut", "pickle", "format", "promotions"])
 def test_an_unreadable_artifact_is_fitted_anew(copied: Home, spoil: str, capsys: pytest.CaptureFixture[str]) -> None:
     scores = "select customer_id, churn_probability, expected_spend_1year from raw.predictions order by all"
     before = rows(copied, scores)
     [arrays] = copied.models.rglob("arrays.npz")
     manifest = arrays.with_name("manifest.json")
+    named = arrays.parent.name
     match spoil:
+        case "promotions":
+            named = "promoted.json"
+            (arrays.parent.parent / named).write_text("garbage{")
         case "cut":
             arrays.write_bytes(arrays.read_bytes()[:-100])
         case "pickle":
@@ -159,7 +163,7 @@ def test_an_unreadable_artifact_is_fitted_anew(copied: Home, spoil: str, capsys:
             manifest.write_text(json.dumps(described | {"format_version": FORMAT_VERSION - 1}))
     run(copied)
     assert rows(copied, scores) == before
-    assert str(arrays.parent.name) in capsys.readouterr().out
+    assert named in capsys.readouterr().out
 
 
 def test_a_tenant_that_gate_2_refuses_keeps_what_was_recorded(copied: Home) -> None:

@@ -214,11 +214,22 @@ def test_an_artifact_of_another_tenant_is_refused(registry: Registry) -> None:
         registry.load("other", MODEL, version)
 
 
+def test_a_manifest_that_lacks_something_is_refused_also_where_its_hash_is_right(registry: Registry) -> None:
+    path = folder_of(registry, registry.save(made())) / "manifest.json"
+    described = json.loads(path.read_text())
+    del described["arrays_sha256"], described["version"]
+    version = registry_module._version(described)  # noqa: SLF001
+    path.write_text(json.dumps(described | {"version": version}))
+    path.parent.rename(path.parent.with_name(version))
+    with pytest.raises(CorruptArtifactError, match="is not what was saved"):
+        registry.load(TENANT, MODEL, version)
+
+
 @pytest.mark.parametrize("content", ["", "[]", '{"versions": 3}', '{"versions": [1]}'])
 def test_an_unreadable_promotion_is_said(registry: Registry, content: str) -> None:
     version = registry.save(made())
     (folder_of(registry, version).parent / "promoted.json").write_text(content)
-    with pytest.raises(CorruptArtifactError, match="promote a version again"):
+    with pytest.raises(CorruptArtifactError, match="is not readable: train again"):
         registry.load(TENANT, MODEL)
     registry.promote(TENANT, MODEL, version)
     assert registry.load(TENANT, MODEL).version == version

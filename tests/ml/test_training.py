@@ -13,7 +13,7 @@ from history import END, START, features, frames, purchases
 from threadpoolctl import threadpool_limits
 
 from ml.backtest import backtest, measured, verdict, with_intervals
-from ml.scoring import NUMBERS, score
+from ml.scoring import NUMBERS, _nest, score
 from ml.training import Model, Past, Settings, fit
 
 if TYPE_CHECKING:
@@ -238,3 +238,30 @@ def test_without_outcomes_the_purchase_models_speak_alone(known: Frames, today: 
     assert scores["churn_probability"].notna().all()
     assert scores[["confidence_score", "expected_spend_1year_low", "expected_spend_1year_high"]].isna().all(axis=None)
     assert scores["is_extrapolated"].all()
+
+
+def test_no_end_of_an_interval_falls_as_the_horizon_grows(scores: pd.DataFrame) -> None:
+    columns = [f"expected_spend_{over}" for over in ("90_days", "1year", "3year", "5year")]
+    for end in ("low", "", "high"):
+        over_time = scores[[f"{column}_{end}".rstrip("_") for column in columns]].to_numpy()
+        assert (np.diff(over_time, axis=1) >= 0).all(), end
+
+
+def test_ends_are_widened_and_never_narrowed() -> None:
+    table = pd.DataFrame(
+        {"a_low": [5.0, 1, np.nan], "b_low": [3.0, 2, 4], "a_high": [9.0, 3, np.nan], "b_high": [7, 8, 4]}
+    )
+    _nest(table, ["a", "b"])
+    assert table["a_low"].tolist()[:2] == [3, 1]
+    assert table["b_high"].tolist() == [9, 8, 4]
+    assert table["b_low"].tolist() == [3, 2, 4]
+    assert table["a_high"].tolist()[:2] == [9, 3]
+    assert table.loc[2, ["a_low", "a_high"]].isna().all()
+
+
+def test_growth_is_told_from_a_whole_year_on(model: Model, today: pd.DataFrame) -> None:
+    """A calendar year of purchases ends 364 days after its first day."""
+    for days, is_told in ((363, False), (364, True)):
+        told = score(replace(model, history_days=days), today)["growth_potential"]
+        assert told.notna().all() == is_told
+        assert told.isna().all() != is_told

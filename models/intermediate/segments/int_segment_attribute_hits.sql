@@ -20,6 +20,27 @@ tests as (
 
 ),
 
+-- Several clauses may ask the same ("has agreed to e-mail"): what is asked once is answered once.
+different_tests as (
+
+    select
+        user_id,
+        clause_word,
+        kind,
+        place,
+        pace,
+        lowest,
+        highest,
+        text_test,
+        text_operand,
+        since,
+        until_date,
+        bit_xor(clause_bit) as clause_bits
+    from tests
+    group by all
+
+),
+
 -- What grows by a day a day is met from the day that reaches the lowest value until the one that passes the highest:
 -- days are whole, so that no float decides.
 met as (
@@ -29,13 +50,13 @@ met as (
         states.state_date,
         states.date_count,
         tests.clause_word,
-        tests.clause_bit,
+        tests.clause_bits,
         tests.since,
         tests.until_date,
         case when tests.pace = 'growing' then ceil(tests.lowest) - states.numbers[tests.place] end as first_day,
         case when tests.pace = 'growing' then floor(tests.highest) - states.numbers[tests.place] + 1 end as end_day
     from states
-    inner join tests
+    inner join different_tests as tests
         on
             states.user_id = tests.user_id
             and states.state_date < tests.until_date
@@ -58,7 +79,7 @@ hits as (
     select
         customer_number,
         clause_word,
-        clause_bit,
+        clause_bits,
         greatest(
             since,
             {{ add_days('state_date', 'cast(least(greatest(first_day, 0), date_count) as integer)') }}

@@ -19,7 +19,7 @@ hits as (
         select
             customer_number,
             clause_word,
-            clause_bit,
+            {{ 'clause_bits' if hits == 'attribute' else 'clause_bit as clause_bits' }},
             from_date,
             until_date
         from {{ ref('int_segment_' ~ hits ~ '_hits') }}
@@ -38,7 +38,7 @@ ranges as (
         clause_word,
         from_date,
         until_date,
-        bit_xor(clause_bit) as clause_bits
+        bit_xor(clause_bits) as clause_bits
     from hits
     group by customer_number, clause_word, from_date, until_date
 

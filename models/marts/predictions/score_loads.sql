@@ -1,7 +1,11 @@
 with files as (
 
     select * from {{ ref('stg_load_ledger') }}
-    where feed in ('churn_scores', 'ltv_predictions') and state in ('pending', 'published', 'refused')
+    where feed in ('churn_scores', 'ltv_predictions')
+    -- What was refused, and then accepted or mended, counts as what became of it.
+    qualify
+        state in ('pending', 'published')
+        or (state = 'refused' and file_id = max(file_id) over (partition by feed, path))
 
 ),
 

@@ -64,10 +64,14 @@ class Logistic:
             np.median(column[known]) if known.any() else 0.0 for column, known in zip(rows.T, is_known.T, strict=True)
         )
         bend = np.clip((np.fromiter(medians, float) - centre) / scale, -MOST_DEVIATIONS, MOST_DEVIATIONS)
-        model = LogisticRegression(C=PENALTY, solver="newton-cholesky", max_iter=100).fit(
-            _completed(rows, centre, scale, bend), is_silent
-        )
-        return cls(centre, scale, bend, model.coef_[0].copy(), np.array(float(model.intercept_[0])))
+        columns = _completed(rows, centre, scale, bend)
+        # What is 0 for all has no weight, as much of a shop without sessions; the cost goes by the square of the columns.
+        says_something = columns.any(axis=0)
+        model = LogisticRegression(C=PENALTY, solver="newton-cholesky", max_iter=100)
+        model.fit(columns[:, says_something], is_silent)
+        weight = np.zeros(columns.shape[1])
+        weight[says_something] = model.coef_[0]
+        return cls(centre, scale, bend, weight, np.array(float(model.intercept_[0])))
 
     def raw(self, rows: Array) -> Array:
         """Return the logit of silence."""

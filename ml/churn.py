@@ -65,7 +65,7 @@ class Logistic:
         )
         bend = np.clip((np.fromiter(medians, float) - centre) / scale, -MOST_DEVIATIONS, MOST_DEVIATIONS)
         columns = _completed(rows, centre, scale, bend)
-        # What is 0 for all has no weight, as much of a shop without sessions; the cost goes by the square of the columns.
+        # What is 0 for all has no weight, and the cost goes by the square of the columns.
         says_something = columns.any(axis=0)
         model = LogisticRegression(C=PENALTY, solver="newton-cholesky", max_iter=100)
         model.fit(columns[:, says_something], is_silent)

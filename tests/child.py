@@ -35,8 +35,7 @@ def can_mount() -> bool:
 def command_of(function: Callable[..., object], *arguments: object) -> list[str]:
     """Return the command that calls a function of a test module with texts.
 
-    One that hangs says where, and ends: DuckDB 2.0.0 does in few of many runs, met by a full disk while it writes
-    Parquet.
+    One that hangs says where, and ends.
     """
     code = (
         f"import faulthandler; faulthandler.dump_traceback_later({SECONDS - 10}, exit=True); "

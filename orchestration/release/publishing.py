@@ -37,7 +37,7 @@ from orchestration.release.records import (
     ReleaseReport,
 )
 from orchestration.release.restating import FIGURES_MART, SEGMENTS_MART, forget, restate
-from orchestration.release.sql import literal, naive_utc
+from orchestration.release.sql import WRITE_FILES_ITSELF, literal, naive_utc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -169,6 +169,7 @@ def connection(warehouse: Path, config: Mapping[str, str] | None) -> Iterator[Du
         raise ReleaseError(message)
     with duckdb.connect(warehouse, config=dict(config or {})) as con:
         con.execute("set TimeZone = 'UTC'")
+        con.execute(WRITE_FILES_ITSELF)
         yield con
 
 

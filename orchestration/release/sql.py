@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from orchestration.release.records import PublishedMart
 
 
+WRITE_FILES_ITSELF = "set async_threads = 0"
+"""For connections that write Parquet: DuckDB 2.0.0's threads for writing wait for each other for ever, once in some 300
+writes, when a full disk stops one of them. Without them nothing is slower on a local disk."""
+
+
 def identifier(name: str) -> str:
     """Quote a name for SQL."""
     escaped = name.replace('"', '""')

@@ -20,7 +20,7 @@ import duckdb
 from orchestration.console import say
 from orchestration.home import Home, warehouse_home
 from orchestration.release import read_release
-from orchestration.release.sql import literal
+from orchestration.release.sql import WRITE_FILES_ITSELF, literal
 from orchestration.segments.actions import (
     Act,
     ActionError,
@@ -286,6 +286,7 @@ def _write_parquet(file: Path, columns: Sequence[str], rows: Sequence[tuple]) ->
     _write_jsonl(lines, columns, rows)
     types = ", ".join(f"{column}: '{'DATE' if column == 'joined_date' else 'VARCHAR'}'" for column in columns)
     with duckdb.connect() as con:
+        con.execute(WRITE_FILES_ITSELF)
         con.execute(f"""
             copy (
                 from read_json({literal(lines)}, columns = {{{types}}}, format = 'newline_delimited')

@@ -355,7 +355,8 @@ def test_parquet_files_of_one_shape_keep_their_own_records(warehouse: Warehouse)
 
 def test_folder_names_add_no_columns(warehouse: Warehouse) -> None:
     warehouse.write_parquet(
-        "events/user_id=t9/a.parquet", "select 'c' as customer_id, 'login' as event_type, today() as created_at"
+        "events/user_id=t9/a.parquet",
+        "select 'c' as customer_id, 'login' as event_type, date '2026-11-19' as created_at",
     )
     warehouse.run()
     assert warehouse.rows("select user_id, event_properties from raw.events") == [("default", None)]

@@ -43,6 +43,7 @@ from orchestration.release.planning import (
     restricted_models,
     touched_dates,
 )
+from orchestration.release.publishing import connection
 from orchestration.release.records import DatedFile, Mart
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 NIGHT = datetime(2026, 3, 10, 3, tzinfo=UTC)
+FULL_DISK_WRITES = 500
 
 WAREHOUSE = """
     create schema raw;
@@ -776,6 +778,33 @@ def test_full_disk_leaves_the_last_release(tmp_path: Path) -> None:
     said = child.run_on_small_disk(child.command_of(publish_on_a_full_disk, disk), disk, "100m")
     assert f"the disk is full: {disk}" in said
     assert "make room there and call `warehouse run` again: nothing is lost, the last release stands" in said
+
+
+def write_often_on_a_full_disk(folder: str) -> None:
+    """Write files that do not fit; print how often that was said."""
+    warehouse, file, said = Path(folder, "warehouse.duckdb"), Path(folder, "x.parquet"), 0
+    with duckdb.connect(warehouse) as con:
+        con.execute(
+            "create table noise as select string_agg(uuid(), '') as noise from range(540000) group by range % 60"
+        )
+    child.fill(Path(folder), 2**20)
+    with connection(warehouse, {"memory_limit": "400MB"}) as con:
+        for _ in range(FULL_DISK_WRITES):
+            try:
+                con.execute(f"copy noise to '{file}' (format parquet)")
+            except (duckdb.Error, OSError):
+                said += 1
+            file.unlink(missing_ok=True)
+    print(said)  # noqa: T201 - to the test that called this process
+
+
+@pytest.mark.deep
+def test_no_write_on_a_full_disk_waits_for_ever(tmp_path: Path) -> None:
+    """DuckDB's own threads for writing do, once in some 300 writes."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    said = child.run_on_small_disk(child.command_of(write_often_on_a_full_disk, disk), disk, "100m")
+    assert said.split() == [str(FULL_DISK_WRITES)]
 
 
 def test_folders_that_are_no_releases_are_left_alone(house: House) -> None:

@@ -81,14 +81,9 @@ def find_lookalikes(attributes: pd.DataFrame, member_ids: Sequence[str], size: i
     is_member = features.index.isin(list(member_ids))
     member_count, non_member_count = int(is_member.sum()), int((~is_member).sum())
     _require_enough(member_count, non_member_count, size)
-    giveaways = tuple(name for name in features.columns if _auc_alone(features[name], is_member) > MOST_AUC_ALONE)
-    features = features.drop(columns=list(giveaways))
-    if features.columns.empty:
-        message = "no attribute is left to tell members from others by"
-        raise LookalikeError(message)
     # Several threads add gradients up in an order of their own: another machine would give other last digits.
     with threadpool_limits(1):
-        return _found(features, giveaways, is_member, size)
+        return _found(features, is_member, size)
 
 
 def _auc_alone(column: pd.Series, is_member: np.ndarray) -> float:
@@ -101,8 +96,14 @@ def _auc_alone(column: pd.Series, is_member: np.ndarray) -> float:
     return float(max(max(auc, 1 - auc) for auc in aucs))
 
 
-def _found(features: pd.DataFrame, giveaways: tuple[str, ...], is_member: np.ndarray, size: int) -> Lookalikes:
+def _found(features: pd.DataFrame, is_member: np.ndarray, size: int) -> Lookalikes:
     learned = _drawn(is_member)
+    aucs = {name: _auc_alone(features.loc[learned, name], is_member[learned]) for name in features.columns}
+    giveaways = tuple(name for name, auc in aucs.items() if auc > MOST_AUC_ALONE)
+    features = features.drop(columns=list(giveaways))
+    if features.columns.empty:
+        message = "no attribute is left to tell members from others by"
+        raise LookalikeError(message)
     model = _model(features)
     auc = out_of_fold_auc(model, features[learned], is_member[learned])
     if not auc >= LEAST_AUC:

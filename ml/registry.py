@@ -21,7 +21,7 @@ import os
 import shutil
 import tempfile
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -61,22 +61,6 @@ class UnsafeArtifactError(RegistryError):
     """A file could run code when loaded, as a pickle: it was not opened."""
 
 
-KEYS = frozenset(
-    {
-        "format_version",
-        "user_id",
-        "model",
-        "as_of_date",
-        "data_hash",
-        "parameters",
-        "metrics",
-        "packages",
-        "arrays_sha256",
-    }
-)
-"""What a manifest says, besides its version."""
-
-
 @dataclass(frozen=True)
 class Artifact:
     """What is kept of a trained model.
@@ -114,6 +98,10 @@ class Artifact:
             "packages": self.packages,
             "arrays_sha256": hashlib.sha256(packed).hexdigest(),
         }
+
+
+KEYS = {"format_version", "arrays_sha256"} | {part.name for part in fields(Artifact)} - {"arrays"}
+"""What a manifest says, besides its version."""
 
 
 class Registry:

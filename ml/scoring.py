@@ -151,10 +151,9 @@ def _add_interval(table: pd.DataFrame, column: str, calibration: Calibration | N
 def _nest(table: pd.DataFrame, columns: list[str]) -> None:
     """Widen intervals so that no end falls as the horizon grows: each was learned for itself."""
     lows, highs = ([f"{column}_{end}" for column in columns] for end in ("low", "high"))
-    for (low, later_low), (high, later_high) in zip(pairwise(lows[::-1]), pairwise(highs), strict=True):
-        # From the longest horizon back, and from the shortest on; an end that is missing binds no other.
-        table[later_low] = table[later_low].where(~(table[later_low] > table[low]), table[low])
-        table[later_high] = table[later_high].where(~(table[later_high] < table[high]), table[high])
+    # From the longest horizon back, and from the shortest on; an end that is missing binds no other.
+    table[lows[::-1]] = table[lows[::-1]].cummin(axis=1)
+    table[highs] = table[highs].cummax(axis=1)
 
 
 def _without_prediction(table: pd.DataFrame, model: Model) -> pd.DataFrame:

@@ -38,6 +38,7 @@ COMPRESSION = "snappy"
 """zstd makes files a fifth to a third smaller, and takes a fifth to a half more processor time to write."""
 _STORAGE = f"(storage_version '{STORAGE_VERSION}')"
 WITH_STATES_OF_LOADS = ("load_ledger", "score_loads")
+"""Marts whose column `state` is that of a load."""
 
 
 class Builder:

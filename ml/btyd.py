@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.optimize import minimize
@@ -66,6 +66,8 @@ NO_MORE = 1e-18
 FRACTION_STEPS = {0.5: 24, 0.9: 60, 0.99: 200}
 """Steps of Gauss's continued fraction for z up to each bound: 15 digits, measured against mpmath."""
 QUADRATURE_STEPS = 160
+QUADRATURE_ROWS = 512
+"""Rows at once: their points stay in the processor's cache."""
 NODES, NODE_WEIGHTS = (part / 2 for part in np.polynomial.legendre.leggauss(64))
 
 
@@ -167,7 +169,6 @@ class Fit:
 @dataclass(frozen=True)
 class _Optimum:
     values: dict[str, float]
-    at_bound: tuple[str, ...]
     fit: Fit
 
 
@@ -211,7 +212,6 @@ def _maximise(
     values = np.exp(best)
     return _Optimum(
         dict(zip(bounds, map(float, values), strict=True)),
-        tuple(at_bound),
         Fit(
             float(log_likelihood(values)),
             round(customers),
@@ -266,35 +266,46 @@ def _standard_errors(logs: Array, information: Array) -> list[float | None]:
 # ── Purchases ─────────────────────────────────────────────────────────────────────────────────
 
 
-class PurchaseModel(Protocol):
+class PurchaseModel:
     """What the models of purchases have in common; all figures have one entry per different history."""
 
     fit: Fit
 
+    def probability_alive(self, histories: Histories) -> Array:
+        """Return the probability of not having dropped out by T: a diagnostic, no forecast."""
+        raise NotImplementedError
+
+    def purchases_if_alive(self, histories: Histories, weeks: float) -> Array:
+        """Return the expected days with a purchase in (T, T + weeks] of who has not dropped out by T."""
+        raise NotImplementedError
+
+    def any_purchase_if_alive(self, histories: Histories, weeks: float) -> Array:
+        """Return the probability of at least one purchase in (T, T + weeks] of who has not dropped out by T."""
+        raise NotImplementedError
+
     def expected_purchases(self, histories: Histories, weeks: float) -> Array:
         """Return the expected days with a purchase in (T, T + weeks]."""
+        return self.probability_alive(histories) * self.purchases_if_alive(histories, weeks)
 
     def probability_of_purchase(self, histories: Histories, weeks: float) -> Array:
         """Return the probability of at least one purchase in (T, T + weeks]."""
-
-    def probability_alive(self, histories: Histories) -> Array:
-        """Return the probability of not having dropped out by T: a diagnostic, no forecast."""
+        return self.probability_alive(histories) * self.any_purchase_if_alive(histories, weeks)
 
 
 @dataclass(frozen=True)
-class Nbd:
+class Nbd(PurchaseModel):
     """Purchases without drop-out: Poisson with a rate ~ Gamma(r, alpha per week)."""
 
     r: float
     alpha: float
     fit: Fit
 
-    def expected_purchases(self, histories: Histories, weeks: float) -> Array:
-        """Return the expected days with a purchase in (T, T + weeks]: the mean of the rate's posterior x weeks."""
+    def purchases_if_alive(self, histories: Histories, weeks: float) -> Array:
+        """Return the mean of the rate's posterior x weeks."""
         return (self.r + histories.repeats) / (self.alpha + histories.age_weeks) * weeks
 
-    def probability_of_purchase(self, histories: Histories, weeks: float) -> Array:
-        """Return the probability of at least one purchase in (T, T + weeks]."""
+    def any_purchase_if_alive(self, histories: Histories, weeks: float) -> Array:
+        """Return 1 - (rate/(rate + weeks))^shape of the rate's posterior."""
         return _poisson_gamma_any(self.r + histories.repeats, self.alpha + histories.age_weeks, weeks)
 
     def probability_alive(self, histories: Histories) -> Array:
@@ -303,7 +314,7 @@ class Nbd:
 
 
 @dataclass(frozen=True)
-class BgNbd:
+class BgNbd(PurchaseModel):
     """BG/NBD: after each purchase a customer drops out with a probability ~ Beta(a, b); rate ~ Gamma(r, alpha)."""
 
     r: float
@@ -320,8 +331,8 @@ class BgNbd:
             odds = np.log(self.a) - np.log(self.b + x - 1) + (self.r + x) * np.log(age / recency)
         return np.where(x > 0, np.exp(-np.logaddexp(0, np.where(x > 0, odds, 0))), 1.0)
 
-    def expected_purchases(self, histories: Histories, weeks: float) -> Array:
-        """Return the expected days with a purchase in (T, T + weeks], equation (10).
+    def purchases_if_alive(self, histories: Histories, weeks: float) -> Array:
+        """Return the expected days with a purchase in (T, T + weeks] given life at T: equation (10) over P(alive).
 
         The hypergeometric function is taken through Euler's transformation (Abramowitz & Stegun 15.3.3), whose
         parameters do not grow with x.
@@ -339,7 +350,7 @@ class BgNbd:
         is_wrong = ~(np.isfinite(expected) & (expected >= 0) & (expected <= r * weeks / alpha * (1 + 1e-9)))
         if is_wrong.any():
             expected[is_wrong] = self._expected_by_quadrature(r[is_wrong], alpha[is_wrong], x[is_wrong], weeks)
-        return self.probability_alive(histories) * expected[at_age]
+        return expected[at_age]
 
     def _expected_by_quadrature(self, r: Array, alpha: Array, x: Array, weeks: float) -> Array:
         """Return E[(1 - (1 + p weeks/alpha)^-r) / p] over p ~ Beta(a, b + x), the integral behind equation (9)."""
@@ -347,18 +358,17 @@ class BgNbd:
         means = -np.expm1(-r[:, None] * np.log1p(drop_out * (weeks / alpha)[:, None])) / drop_out
         return (means * NODE_WEIGHTS).sum(axis=1)
 
-    def probability_of_purchase(self, histories: Histories, weeks: float) -> Array:
-        """Return the probability of at least one purchase in (T, T + weeks].
+    def any_purchase_if_alive(self, histories: Histories, weeks: float) -> Array:
+        """Return 1 - ((alpha+T)/(alpha+T+weeks))^(r+x).
 
         Who is alive at T stays so until the next purchase: its waiting time is exponential in the rate, whose
-        posterior given life is Gamma(r + x, alpha + T). So P(alive) x (1 - ((alpha+T)/(alpha+T+weeks))^(r+x)).
+        posterior given life is Gamma(r + x, alpha + T).
         """
-        some = _poisson_gamma_any(self.r + histories.repeats, self.alpha + histories.age_weeks, weeks)
-        return self.probability_alive(histories) * some
+        return _poisson_gamma_any(self.r + histories.repeats, self.alpha + histories.age_weeks, weeks)
 
 
 @dataclass(frozen=True)
-class ParetoNbd:
+class ParetoNbd(PurchaseModel):
     """Pareto/NBD: lifetimes exponential with a rate ~ Gamma(s, beta); purchases Poisson with one ~ Gamma(r, alpha)."""
 
     r: float
@@ -372,21 +382,21 @@ class ParetoNbd:
         alive, dead = _pareto_states(histories, self.r, self.alpha, self.s, self.beta)
         return np.exp(-np.logaddexp(0, dead - alive))
 
-    def expected_purchases(self, histories: Histories, weeks: float) -> Array:
-        """Return the expected days with a purchase in (T, T + weeks], note 009 section 6.
+    def purchases_if_alive(self, histories: Histories, weeks: float) -> Array:
+        """Return the expected days with a purchase in (T, T + weeks] given life at T, note 009 section 6.
 
-        P(alive) (r+x)(beta+T) / ((alpha+T)(s-1)) [1 - ((beta+T)/(beta+T+weeks))^(s-1)]; written with
+        (r+x)(beta+T) / ((alpha+T)(s-1)) [1 - ((beta+T)/(beta+T+weeks))^(s-1)]; written with
         exprel(z) = (e^z - 1)/z it holds at s = 1, too.
         """
         rate = (self.r + histories.repeats) / (self.alpha + histories.age_weeks)
         life = self.beta + histories.age_weeks
         logs = np.log1p(weeks / life)
-        return self.probability_alive(histories) * rate * life * logs * exprel(-(self.s - 1) * logs)
+        return rate * life * logs * exprel(-(self.s - 1) * logs)
 
-    def probability_of_purchase(self, histories: Histories, weeks: float) -> Array:
+    def any_purchase_if_alive(self, histories: Histories, weeks: float) -> Array:
         """Return the probability of at least one purchase in (T, T + weeks].
 
-        Given life at T, the rates' posteriors are Gamma(r + x, alpha + T) and Gamma(s, beta + T), independent. The
+        Given life, the rates' posteriors are Gamma(r + x, alpha + T) and Gamma(s, beta + T), independent. The
         first purchase comes at T + y, before the end of life, with density
         (r+x) (alpha+T)^(r+x) (alpha+T+y)^-(r+x+1) ((beta+T)/(beta+T+y))^s, integrated over y in closed form.
         """
@@ -396,7 +406,7 @@ class ParetoNbd:
         ever, later = (
             np.exp(scale + log_tail(shape + 1, self.s, self.alpha, self.beta, start)) for start in (age, age + weeks)
         )
-        return self.probability_alive(histories) * np.clip(ever - later, 0, 1)[at_age]
+        return np.clip(ever - later, 0, 1)[at_age]
 
 
 def _euler_series(one: float, two: float, total: Array, passed: Array) -> Array:
@@ -446,8 +456,9 @@ def log_tail(p: ArrayLike, q: ArrayLike, alpha: float, beta: float, start: Array
     tail -= p * np.log(alpha + start) + (q - 1) * np.log(beta + start) + np.log(p + q - 1)
     is_far = z > low
     if is_far.any():
-        p, q, start = p[is_far], q[is_far], start[is_far]
-        tail[is_far] = _log_tail_by_quadrature(p, q, alpha + start, beta + start)
+        far = (p[is_far], q[is_far], alpha + start[is_far], beta + start[is_far])
+        pieces = (slice(first, first + QUADRATURE_ROWS) for first in range(0, len(far[0]), QUADRATURE_ROWS))
+        tail[is_far] = np.concatenate([_log_tail_by_quadrature(*(part[piece] for part in far)) for piece in pieces])
     return tail
 
 
@@ -581,12 +592,14 @@ def _typical(histories: Histories) -> tuple[float, float]:
 
 
 def _or_without_drop_out(found: _Optimum, nbd: Nbd, model: str) -> Nbd | None:
-    """Return the NBD where `found`, which has two parameters of drop-out more, is no better or is degenerate."""
+    """Return the NBD where `found`, which has two parameters of drop-out more, is no better.
+
+    A parameter at a bound is no reason: customers who all drop out at much the same rate drop out.
+    """
     gain = found.fit.log_likelihood - nbd.fit.log_likelihood
-    if gain < LEAST_GAIN:
-        return _warned(nbd, f"{model}: drop-out is not identified (it gains {max(gain, 0):.2f} of log-likelihood)")
-    is_degenerate = any(name in found.at_bound for name in ("a", "b", "s", "beta"))
-    return _warned(nbd, f"{model}: drop-out is not identified ({found.fit.warning})") if is_degenerate else None
+    if gain >= LEAST_GAIN:
+        return None
+    return _warned(nbd, f"{model}: drop-out is not identified (it gains {max(gain, 0):.2f} of log-likelihood)")
 
 
 def _warned(nbd: Nbd, warning: str) -> Nbd:

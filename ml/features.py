@@ -86,19 +86,14 @@ def matrix(features: pd.DataFrame, forecast: Forecast) -> Array:
 
 def with_forecast(own: Array, forecast: Forecast) -> Array:
     """Return the rows of `matrix` from the columns that hang on no horizon."""
-    rows = np.hstack(
-        [
-            np.column_stack(
-                [
-                    np.log(forecast.purchases_bg + LEAST_PURCHASES),
-                    np.log(forecast.purchases_pareto + LEAST_PURCHASES),
-                    logit(forecast.any_bg),
-                    logit(forecast.any_pareto),
-                ]
-            ),
-            own,
-        ]
+    forecasts = (
+        np.log(forecast.purchases_bg + LEAST_PURCHASES),
+        np.log(forecast.purchases_pareto + LEAST_PURCHASES),
+        logit(forecast.any_bg),
+        logit(forecast.any_pareto),
     )
+    # Column by column in memory, as trees read it.
+    rows = np.vstack([*forecasts, own.T]).T
     rows[:, _MEAN_SPEND] -= np.log(forecast.population_spend)
     rows[~np.isfinite(rows)] = np.nan
     return rows
@@ -146,7 +141,7 @@ def own_columns(features: pd.DataFrame) -> Array:
             of["discount_share"],
             of["refund_share"],
         )
-    return np.column_stack(columns)
+    return np.array(columns).T
 
 
 READ = frozenset(

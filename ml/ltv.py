@@ -110,34 +110,43 @@ class Outlook:
         self._known: dict[int, Forecast] = {}
 
     @cached_property
+    def _alive(self) -> tuple[Array, Array]:
+        """Return what both models say of life, one entry per history: the dearest part of every horizon."""
+        bg, pareto = (model.probability_alive(self._histories) for model in (self._level.bg, self._level.pareto))
+        return bg, pareto
+
+    @cached_property
     def alive(self) -> Array:
         """Return the probability of not having dropped out: a diagnostic."""
-        bg, pareto = (model.probability_alive(self._histories) for model in (self._level.bg, self._level.pareto))
-        return ((bg + pareto) / 2)[self._histories.place]
+        return (sum(self._alive) / 2)[self._histories.place]
 
     def over(self, days: int) -> Forecast:
         """Return the forecast of the days after the date."""
         if days not in self._known:
             weeks, place = days / btyd.DAYS_IN_WEEK, self._histories.place
-            figures = [
-                figure(self._histories, weeks)[place]
-                for figure in (
-                    self._level.bg.expected_purchases,
-                    self._level.pareto.expected_purchases,
-                    self._level.bg.probability_of_purchase,
-                    self._level.pareto.probability_of_purchase,
-                )
-            ]
-            self._known[days] = Forecast(*figures, self._worth, max(self._level.spend.population_mean, 1e-9))
+            models = (self._level.bg, self._level.pareto)
+            any_purchase = (
+                (alive * model.any_purchase_if_alive(self._histories, weeks))[place]
+                for alive, model in zip(self._alive, models, strict=True)
+            )
+            purchases = (figure[place] for figure in self._purchases(days))
+            population_spend = max(self._level.spend.population_mean, 1e-9)
+            self._known[days] = Forecast(*purchases, *any_purchase, self._worth, population_spend)
         return self._known[days]
 
     def spend(self, days: int) -> Array:
         """Return the expected spend over the days after the date."""
         if days in self._known:
             return self._known[days].spend
-        weeks = days / btyd.DAYS_IN_WEEK
-        bg, pareto = (m.expected_purchases(self._histories, weeks) for m in (self._level.bg, self._level.pareto))
-        return ((bg + pareto) / 2)[self._histories.place] * self._worth
+        return (sum(self._purchases(days)) / 2)[self._histories.place] * self._worth
+
+    def _purchases(self, days: int) -> list[Array]:
+        """Return the expected purchases of both models, one entry per history."""
+        models, weeks = (self._level.bg, self._level.pareto), days / btyd.DAYS_IN_WEEK
+        return [
+            alive * model.purchases_if_alive(self._histories, weeks)
+            for alive, model in zip(self._alive, models, strict=True)
+        ]
 
 
 def _histories(features: pd.DataFrame, rounded_to_days: int) -> btyd.Histories:

@@ -171,8 +171,10 @@ class Past:
 
     def fit_levels(self, dates: Iterable[pd.Timestamp]) -> None:
         """Fit the levels at several dates, two at a time: each by itself, so that threads change nothing."""
+        # The largest first, so that no worker is left alone with it.
+        missing = sorted(set(dates) - self._levels.keys(), key=lambda date: (-len(self.features(date)), date))
         with ThreadPoolExecutor(WORKERS) as workers:
-            list(workers.map(self.level, sorted(set(dates) - self._levels.keys())))
+            list(workers.map(self.level, missing))
 
     def windows(self) -> list[tuple[pd.Timestamp, int]]:
         """Return the dates and lengths of the windows whose outcome is known."""
@@ -214,6 +216,8 @@ def _by_date(features: pd.DataFrame) -> dict[pd.Timestamp, pd.DataFrame]:
     }
 
 
+# For all of it: BLAS has one limit for all threads, which a worker must not lift while another is at work.
+@threadpool_limits.wrap(limits=THREADS)
 def fit(
     past: Past,
     date: pd.Timestamp,
@@ -282,6 +286,7 @@ def _learned(
     """Return what was learned, by horizon, two horizons at a time: each by itself, so that threads change nothing."""
 
     def one(days: int) -> Learned | None:
+        # OpenMP has a limit for each thread.
         with threadpool_limits(THREADS):
             return learn(past, date, days)
 

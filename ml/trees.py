@@ -67,15 +67,19 @@ class Trees:
         It sees the number of the bin that each value falls in. The bins are those that scikit-learn makes without
         weights: with them its quantiles take five times as long as the trees.
         """
-        edges = [_edges(column) for column in rows.T]
-        # A column without any value is 0, and so never split by.
-        bins = np.column_stack([_bins(column, ends) for column, ends in zip(rows.T, edges, strict=True)])
+        columns = np.ascontiguousarray(rows.T)
+        edges = [_edges(column) for column in columns]
+        # What is the same for all parts nobody, and costs as much as the others.
+        is_known = ~np.isnan(columns)
+        parts = is_known.any(axis=1) & ~is_known.all(axis=1) | np.array([len(ends) > 0 for ends in edges])
+        kept = np.flatnonzero(parts) if parts.any() else np.array([0])
+        bins = np.column_stack([_bins(columns[place], edges[place]) for place in kept])
         grown = cls.of(model.fit(bins, target, sample_weight=weight))
-        is_split = (grown.right_mask != ALL_LEAVES) & np.isfinite(grown.threshold)
-        threshold = grown.threshold.copy()
-        places = zip(grown.feature[is_split], grown.threshold[is_split], strict=True)
-        threshold[is_split] = [edges[feature][int(between)] for feature, between in places]
-        return replace(grown, threshold=threshold)
+        feature, threshold = kept[grown.feature].astype(np.int32), grown.threshold.copy()
+        is_split = (grown.right_mask != ALL_LEAVES) & np.isfinite(threshold)
+        places = zip(feature[is_split], threshold[is_split], strict=True)
+        threshold[is_split] = [edges[place][int(between)] for place, between in places]
+        return replace(grown, feature=feature, threshold=threshold)
 
     @classmethod
     def of(cls, model: HistGradientBoostingClassifier | HistGradientBoostingRegressor) -> Trees:
@@ -106,7 +110,8 @@ class Trees:
     def _raw(self, rows: Array) -> Array:
         columns = np.ascontiguousarray(rows.T)
         total = np.full(len(rows), float(self.baseline))
-        for tree in range(len(self.leaf_value)):
+        value_of_leaves = self.leaf_value[:, LOWEST_BIT]
+        for tree, values in enumerate(value_of_leaves):
             leaves = np.full(len(rows), ALL_LEAVES)
             for split in range(MOST_LEAVES - 1):
                 mask = self.right_mask[tree, split]
@@ -115,8 +120,9 @@ class Trees:
                 column, threshold = columns[self.feature[tree, split]], self.threshold[tree, split]
                 # A comparison with a missing value is false: that decides where it goes.
                 is_left = column <= threshold if self.is_missing_right[tree, split] else ~(column > threshold)
-                leaves &= np.where(is_left, ALL_LEAVES, mask)
-            total += self.leaf_value[tree][LOWEST_BIT[leaves]]
+                # All bits where it is left, else the mask; byte by byte, as np.where would not do it.
+                leaves &= np.negative(is_left.view(np.uint8)) | mask
+            total += values.take(leaves)
         return total
 
 
@@ -131,7 +137,10 @@ def _edges(column: Array) -> Array:
 
 
 def _bins(column: Array, edges: Array) -> Array:
-    """Return the number of the bin of each value, the left of which is open; missing ones stay so beside others."""
+    """Return the number of the bin of each value, the left of which is open; missing ones stay so beside others.
+
+    A column without any value is 0.
+    """
     is_missing = np.isnan(column)
     bins = np.searchsorted(edges, column, side="left").astype(float)
     bins[is_missing] = 0.0 if is_missing.all() else np.nan

@@ -346,6 +346,21 @@ def test_drop_out_that_nobody_shows_is_not_assumed() -> None:
         assert (model.r, model.alpha) == (fit_nbd(histories).r, fit_nbd(histories).alpha)
 
 
+def test_drop_out_at_one_rate_for_all_is_believed() -> None:
+    """The shape s runs to its bound; that is a reason to warn, and none to let nobody drop out."""
+    chance = np.random.default_rng(6)
+    rate, customers = chance.gamma(2, 1 / 20, 5000), 5000
+    repeats, recency, age, later = _lived(chance, rate, np.zeros(customers), chance.exponential(30, customers))
+    histories = exact(repeats, recency, age)
+    model = fit_pareto_nbd(histories)
+    assert isinstance(model, ParetoNbd)
+    assert "at a bound: s" in model.fit.warning
+    assert model.s / model.beta == pytest.approx(1 / 30, rel=0.1)
+    assert model.fit.log_likelihood > fit_nbd(histories).fit.log_likelihood + 100
+    assert model.expected_purchases(histories, 26).sum() == pytest.approx(later.sum(), rel=0.05)
+    assert fit_nbd(histories).expected_purchases(histories, 26).sum() > 1.5 * later.sum()
+
+
 @pytest.mark.parametrize(
     "histories",
     [

@@ -92,12 +92,17 @@ def test_the_next_order_is_dated_where_it_is_more_likely_than_not(scores: pd.Dat
     assert days.between(1, 90).all()
 
 
-def test_shuffled_rows_and_two_threads_give_the_same_rows(known: Frames, scores: pd.DataFrame) -> None:
+def test_shuffled_rows_and_two_threads_give_the_same_rows(known: Frames, model: Model, scores: pd.DataFrame) -> None:
     shuffled = [frame.sample(frac=1, random_state=7) for frame in known]
     with threadpool_limits(2):
         other = fitted(*shuffled, END)
         again = score(other, shuffled[0][shuffled[0]["as_of_date"] == END])
     pd.testing.assert_frame_equal(again, scores)
+    # To the last bit, too: no thread lifts the limit of another.
+    (values, arrays), (others, other_arrays) = model.state(), other.state()
+    assert values == others
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(array, other_arrays[name])
 
 
 def test_a_customer_alone_has_the_figures_that_he_has_among_all(

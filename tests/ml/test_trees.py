@@ -51,6 +51,25 @@ def test_many_values_are_parted_as_scikit_learn_parts_them() -> None:
     np.testing.assert_allclose(np.exp(ours.raw(new)), theirs.predict(new), rtol=1e-12)
 
 
+def test_columns_that_part_nobody_change_nothing(rows: np.ndarray) -> None:
+    constant, target = np.full(len(rows), 7.0), np.abs(np.nan_to_num(rows[:, 0] + rows[:, 3]))
+    some = np.where(rows[:, 4] > 0, np.nan, 3.0)
+    with_more = np.column_stack([constant, rows[:, :2], constant, rows[:, 2:5], some])
+    without, more = (Trees.grow(regressor(), seen, target) for seen in (with_more[:, [1, 2, 4, 5, 6, 7]], with_more))
+    assert not {0, 3} & set(more.feature[more.right_mask != 255])
+    np.testing.assert_array_equal(more.raw(with_more), without.raw(with_more[:, [1, 2, 4, 5, 6, 7]]))
+    assert set(np.unique(Trees.grow(regressor(), constant[:, None], target).raw(constant[:, None])).round(9)) == {
+        np.log(target.mean()).round(9)
+    }
+
+
+def test_missing_alone_parts(rows: np.ndarray) -> None:
+    some = np.where(rows[:, 4] > 0, np.nan, 3.0)[:, None]
+    target = np.where(np.isnan(some[:, 0]), 5.0, 1.0)
+    parted = Trees.grow(regressor(), some, target).raw(some)
+    assert parted[np.isnan(some[:, 0])].min() > parted[~np.isnan(some[:, 0])].max()
+
+
 def test_weights_count(rows: np.ndarray) -> None:
     """A row of weight 2 is two rows; bins are the same, because there are few values."""
     target = np.abs(np.nan_to_num(rows[:, 0]))

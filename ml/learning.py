@@ -68,10 +68,7 @@ def learn(features: pd.DataFrame, outcomes: pd.DataFrame, as_of_date: date, sett
 
 def hash_of(*frames: pd.DataFrame) -> str:
     """Return a hash of rows, whatever their order."""
-    sums = (
-        int(pd.util.hash_pandas_object(frame.astype(str), index=False).to_numpy().sum(dtype=np.uint64))
-        for frame in frames
-    )
+    sums = (int(pd.util.hash_pandas_object(frame, index=False).to_numpy().sum(dtype=np.uint64)) for frame in frames)
     return "-".join(f"{part:016x}" for part in sums)
 
 

@@ -250,15 +250,14 @@ def fit(
     learned_days = spend_days | {past.learnable(date, days) or days for days in silence_days}
     past.fit_levels({date, *(origin for days in learned_days for origin in past.origins(date, days))})
     level, _ = past.level(date)
-    corrections = _learned(_correction, past, date, spend_days)
-    stacks = _learned(_stack, past, date, silence_days)
+    corrections, stacks = _learned(past, date, spend_days, silence_days)
     orders = numbers(rows, "total_spend") / numbers(rows, "order_count")
     return replace(
         empty,
         warnings=tuple(level.warnings),
         median_order=float(np.nanmedian(orders)),
         level=level,
-        corrections=tuple(corrections.values()),
+        corrections=corrections,
         stacks=stacks,
     )
 
@@ -281,18 +280,26 @@ def reason_against(rows: pd.DataFrame, history_days: int) -> str | None:
 
 
 def _learned(
-    learn: Callable[[Past, pd.Timestamp, int], Learned | None], past: Past, date: pd.Timestamp, horizons: Iterable[int]
-) -> dict[int, Learned]:
-    """Return what was learned, by horizon, two horizons at a time: each by itself, so that threads change nothing."""
+    past: Past, date: pd.Timestamp, spend_days: Iterable[int], silence_days: Iterable[int]
+) -> tuple[tuple[Correction, ...], dict[int, Stack]]:
+    """Return corrections and stacks of the horizons that can be learned, shortest first.
 
-    def one(days: int) -> Learned | None:
+    Two are learned at a time: each by itself, so that threads change nothing.
+    """
+
+    def one(learn: Callable[[Past, pd.Timestamp, int], Learned], days: int) -> Learned:
         # OpenMP has a limit for each thread.
         with threadpool_limits(THREADS):
             return learn(past, date, days)
 
     with ThreadPoolExecutor(WORKERS) as workers:
-        found = dict(zip(sorted(horizons), workers.map(one, sorted(horizons)), strict=True))
-    return {days: model for days, model in found.items() if model}
+        # The dearest first, so that no worker is left alone with one.
+        stacks = {days: workers.submit(one, _stack, days) for days in sorted(silence_days)}
+        corrections = [workers.submit(one, _correction, days) for days in sorted(spend_days)]
+    return (
+        tuple(model for learned in corrections if (model := learned.result())),
+        {days: model for days, learned in stacks.items() if (model := learned.result())},
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -44,12 +44,17 @@
 {#-
     A range of UTC timestamps around the touched dates: a local date lies within a day of the UTC date. Said of the stored column, it is
     applied before personal data is reduced: 0.25 s instead of 13 s for one day of 10 M events. `is_touched` decides in the end.
+    Where nothing is touched the range is empty, not unknown: a bound of null is applied to nothing, and all events would be read.
 -#}
 {% macro may_be_touched(utc_timestamp) -%}
     {%- set touched_dates = ref('int_touched_dates') -%}
     {%- if is_incremental() -%}
-    {{ utc_timestamp }} >= (select min(event_date) from {{ touched_dates }}) - interval 1 day
-    and {{ utc_timestamp }} < (select max(event_date) from {{ touched_dates }}) + interval 2 day
+    {{ utc_timestamp }} >= (
+        select coalesce(min(event_date), date '9999-12-31') - interval 1 day from {{ touched_dates }}
+    )
+    and {{ utc_timestamp }} < (
+        select coalesce(max(event_date), date '0001-01-01') + interval 2 day from {{ touched_dates }}
+    )
     {%- else -%}
     true
     {%- endif -%}

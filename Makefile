@@ -43,7 +43,7 @@ format: setup ## Let ruff and sqlfluff mend what they can
 	$(BIN)/sqlfluff fix --processes 2 --disable-progress-bar models tests/dbt
 
 # A file's tests stay together, because they share warehouses. One thread for trees: workers that share cores wait for each other's.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test: setup ## Everything but what takes minutes and the foreign data sets
 	$(PYTEST)

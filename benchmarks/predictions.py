@@ -14,7 +14,6 @@ import json
 import multiprocessing
 import os
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pandas as pd
+from run import timed
 
 from ml.backtest import backtest, measured, with_intervals
 from ml.scoring import score
@@ -57,19 +57,18 @@ def measure(home: Path, customers: int) -> dict[str, Any]:
     """Return seconds and peak memory of each part, what learns and scores in a process of its own."""
     made = make(home, customers)
     dbt(home, "--select", "+customer_features", "+customer_outcomes", "--exclude", "int_feature_days+")
-    began = time.monotonic()
-    dbt(home, "--select", "int_feature_days+,+customer_features", "int_feature_days+,+customer_outcomes")
-    features = round(time.monotonic() - began, 1)
+    features = dbt(home, "--select", "int_feature_days+,+customer_features", "int_feature_days+,+customer_outcomes")
     learned = alone(learned_and_scored, home)
     return {
         "customers": customers,
         "purchase_days": made,
         "measured_at": datetime.now(UTC).date().isoformat(),
         "memory_limit_of_duckdb": MEMORY,
-        "features_seconds": features,
+        "features_seconds": features["seconds"],
+        "features_peak_gigabytes": round(features["peak_gib"] * 2**30 / 1e9, 2),
         **learned,
         "features_fit_and_score_seconds": round(
-            features + learned["read_seconds"] + learned["fit_seconds"] + learned["score_seconds"], 1
+            features["seconds"] + learned["read_seconds"] + learned["fit_seconds"] + learned["score_seconds"], 1
         ),
     }
 
@@ -120,14 +119,14 @@ def make(home: Path, customers: int) -> int:
     return count
 
 
-def dbt(home: Path, *arguments: str) -> None:
-    """Build models, without their tests, in the made warehouse."""
+def dbt(home: Path, *arguments: str) -> dict[str, float]:
+    """Build models, without their tests, in the made warehouse; return seconds and peak memory."""
     kinds = ["--exclude-resource-type", "unit_test", "--exclude-resource-type", "test"]
     folders = ["--project-dir", PROJECT_DIR, "--profiles-dir", PROJECT_DIR]
     written = ["--target-path", home / "target", "--log-path", home / "logs"]
-    environment = os.environ | {"WAREHOUSE_HOME": str(home), "WAREHOUSE_DUCKDB_MEMORY": MEMORY}
+    os.environ["WAREHOUSE_DUCKDB_MEMORY"] = MEMORY
     command = [Path(sys.executable).parent / "dbt", "--quiet", "build", *arguments, *kinds, *folders, *written]
-    subprocess.run(command, check=True, env=environment)  # noqa: S603 - our own dbt
+    return timed(command, home)
 
 
 def alone(part: Callable[[Path], dict[str, float]], home: Path) -> dict[str, float]:

@@ -103,17 +103,17 @@ class Outlook:
 
     def __init__(self, level: Level, features: pd.DataFrame) -> None:
         """Take rows of customer_features, one a customer."""
-        self._level = level
+        self._models = (level.bg, level.pareto)
+        self._population_spend = max(level.spend.population_mean, 1e-9)
         self._histories = _histories(features, 1)
         worth = level.spend.expected_spend(numbers(features, "purchase_days"), numbers(features, "mean_spend_per_day"))
         self._worth = np.nan_to_num(worth)
         self._known: dict[int, Forecast] = {}
 
     @cached_property
-    def _alive(self) -> tuple[Array, Array]:
+    def _alive(self) -> list[Array]:
         """Return what both models say of life, one entry per history: the dearest part of every horizon."""
-        bg, pareto = (model.probability_alive(self._histories) for model in (self._level.bg, self._level.pareto))
-        return bg, pareto
+        return [model.probability_alive(self._histories) for model in self._models]
 
     @cached_property
     def alive(self) -> Array:
@@ -124,14 +124,12 @@ class Outlook:
         """Return the forecast of the days after the date."""
         if days not in self._known:
             weeks, place = days / btyd.DAYS_IN_WEEK, self._histories.place
-            models = (self._level.bg, self._level.pareto)
             any_purchase = (
                 (alive * model.any_purchase_if_alive(self._histories, weeks))[place]
-                for alive, model in zip(self._alive, models, strict=True)
+                for alive, model in zip(self._alive, self._models, strict=True)
             )
             purchases = (figure[place] for figure in self._purchases(days))
-            population_spend = max(self._level.spend.population_mean, 1e-9)
-            self._known[days] = Forecast(*purchases, *any_purchase, self._worth, population_spend)
+            self._known[days] = Forecast(*purchases, *any_purchase, self._worth, self._population_spend)
         return self._known[days]
 
     def spend(self, days: int) -> Array:
@@ -142,10 +140,10 @@ class Outlook:
 
     def _purchases(self, days: int) -> list[Array]:
         """Return the expected purchases of both models, one entry per history."""
-        models, weeks = (self._level.bg, self._level.pareto), days / btyd.DAYS_IN_WEEK
+        weeks = days / btyd.DAYS_IN_WEEK
         return [
             alive * model.purchases_if_alive(self._histories, weeks)
-            for alive, model in zip(self._alive, models, strict=True)
+            for alive, model in zip(self._alive, self._models, strict=True)
         ]
 
 

@@ -120,7 +120,7 @@ class Trees:
                 column, threshold = columns[self.feature[tree, split]], self.threshold[tree, split]
                 # A comparison with a missing value is false: that decides where it goes.
                 is_left = column <= threshold if self.is_missing_right[tree, split] else ~(column > threshold)
-                # All bits where it is left, else the mask; byte by byte, as np.where would not do it.
+                # All bits where it is left, else the mask: np.where takes five times as long.
                 leaves &= np.negative(is_left.view(np.uint8)) | mask
             total += values.take(leaves)
         return total

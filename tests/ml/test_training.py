@@ -13,6 +13,7 @@ from history import END, START, features, frames, purchases
 from threadpoolctl import threadpool_limits
 
 from ml.backtest import backtest, measured, verdict, with_intervals
+from ml.learning import hash_of
 from ml.scoring import NUMBERS, _nest, score
 from ml.training import Model, Past, Settings, fit
 
@@ -103,6 +104,16 @@ def test_shuffled_rows_and_two_threads_give_the_same_rows(known: Frames, model: 
     assert values == others
     for name, array in arrays.items():
         np.testing.assert_array_equal(array, other_arrays[name])
+
+
+def test_the_hash_of_rows_knows_their_values_and_not_their_order(known: Frames) -> None:
+    features, outcomes = known
+    shuffled = features.sample(frac=1, random_state=7)
+    assert hash_of(shuffled, outcomes) == hash_of(features, outcomes)
+    for column, value in (("total_spend", 1.23), ("mean_gap_days", np.nan), ("customer_id", "another")):
+        other = features.copy()
+        other.loc[other["mean_gap_days"].notna().idxmax(), column] = value
+        assert hash_of(other, outcomes) != hash_of(features, outcomes)
 
 
 def test_a_customer_alone_has_the_figures_that_he_has_among_all(

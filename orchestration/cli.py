@@ -6,6 +6,7 @@ could be, but at least one file was refused.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import subprocess
@@ -133,6 +134,8 @@ def run_job(home: Home, parameters: Parameters) -> int:
     from orchestration.quality.checks import refusals
 
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    # It warns of checks that did not run, of tables that stand as the last run left them.
+    logging.getLogger("dagster._core.execution.plan.active").setLevel(logging.ERROR)
     # The run ledger tells of this run. Dagster's own history in SQLite would cost as much as a small day's models.
     with dg.DagsterInstance.ephemeral() as instance:
         result = defs.resolve_job_def("daily").execute_in_process(

@@ -1,12 +1,11 @@
 """All that Dagster knows of this project. It assembles only."""
 
 import dagster as dg
-from dagster_dbt import DbtCliResource
 
 from orchestration.assets.ml import recorded_scores, trained_models
 from orchestration.assets.publish import release_asset
 from orchestration.assets.raw import load_assets
-from orchestration.assets.warehouse import dbt_features, dbt_models
+from orchestration.assets.warehouse import Dbt, dbt_features, dbt_models
 from orchestration.home import DBT, PROJECT_DIR
 from orchestration.resources import WarehouseResource, Wishes
 from orchestration.schedules import daily_job, daily_schedule, monthly_training, verify_job, weekly_verification
@@ -18,7 +17,7 @@ defs = dg.Definitions(
     schedules=[daily_schedule, monthly_training, weekly_verification],
     sensors=[new_raw_files],
     resources={
-        "dbt": DbtCliResource(project_dir=str(PROJECT_DIR), profiles_dir=str(PROJECT_DIR), dbt_executable=str(DBT)),
+        "dbt": Dbt(project_dir=str(PROJECT_DIR), profiles_dir=str(PROJECT_DIR), dbt_executable=str(DBT)),
         "warehouse": WarehouseResource(),
         "wishes": Wishes(),
     },

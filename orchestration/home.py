@@ -37,6 +37,8 @@ UNITS = {
 }
 INCREMENTAL_MACROS = ("macros/replace_dates.sql", "macros/batches.sql")
 CODE_FILES = ("dbt_project.yml", "models", "macros", "seeds")
+DEFINITIONS = ("seeds/segments/segments.csv", "seeds/segments/segment_rules.csv")
+"""Seeds with `meta: {dated: true}`: their rows hold from a date on, and what follows them compares versions itself."""
 
 
 def warehouse_home() -> Path:
@@ -196,11 +198,15 @@ def exclusive(home: Home, purpose: str) -> Iterator[None]:
 
 
 def project_checksum(project_dir: Path = PROJECT_DIR) -> str:
-    """Return one hash over every file that dbt reads: when it changes, the marts must be rebuilt."""
-    digest = hashlib.sha256()
+    """Return a hash over every file that dbt reads but the definitions, a dot, and one over the definitions.
+
+    When it changes, the marts must be built; when only the second half does, those that follow from the definitions.
+    """
+    digests = {True: hashlib.sha256(), False: hashlib.sha256()}
     for path in _code_files(project_dir):
-        digest.update(str(path.relative_to(project_dir)).encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
+        name = path.relative_to(project_dir).as_posix()
+        digests[name in DEFINITIONS].update(name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return f"{digests[False].hexdigest()[:16]}.{digests[True].hexdigest()[:16]}"
 
 
 def _code_files(project_dir: Path) -> list[Path]:
@@ -214,11 +220,15 @@ def _code_files(project_dir: Path) -> list[Path]:
 
 
 def manifest_is_current(project_dir: Path = PROJECT_DIR, manifest: Path = MANIFEST) -> bool:
-    """Say whether target/manifest.json is younger than every file it was made from."""
+    """Say whether target/manifest.json is younger than every file it was made from.
+
+    Definitions aside: their rows are no part of the graph, and every build parses them for itself.
+    """
     if not manifest.exists():
         return False
     made = manifest.stat().st_mtime
-    return all(path.stat().st_mtime <= made for path in [*_code_files(project_dir), project_dir / "profiles.yml"])
+    files = {*_code_files(project_dir), project_dir / "profiles.yml"} - {project_dir / name for name in DEFINITIONS}
+    return all(path.stat().st_mtime <= made for path in files)
 
 
 def read_manifest(manifest: Path = MANIFEST) -> dict[str, Any]:

@@ -39,6 +39,7 @@ class Step:
     rows_out: int | None = None
     dates_recomputed: int | None = None
     peak_memory_bytes: int | None = None
+    selection: str | None = None
 
 
 def record(con: duckdb.DuckDBPyConnection, steps: Iterable[Step]) -> None:

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from orchestration.home import DEFINITIONS
+
 if TYPE_CHECKING:
     from datetime import date
     from pathlib import Path
@@ -13,6 +15,12 @@ if TYPE_CHECKING:
 
 MODELS_STEP = "models"
 """The run ledger's name for the dbt build as a whole."""
+
+DEFINITIONS_CHANGED = "definitions of segments changed"
+FOLLOWS_DEFINITIONS = " ".join(f"path:{seed}+" for seed in DEFINITIONS)
+"""dbt's selection of what is built where nothing came in, and only definitions of segments changed."""
+TELLS_WHAT_WAITS = "int_touched_dates"
+"""The one table that follows no definition and yet is another once the loads that waited are published."""
 
 VERIFY_STEP = "verify"
 """The run ledger's name for a comparison of the marts with a rebuild."""
@@ -72,7 +80,7 @@ class State:
     pending_loads: int
     pending_requests: int
     built_checksum: str | None
-    """Checksum of the code that made the last published release; None before the first."""
+    """Checksum of the project (its code, a dot, its definitions) that made the last release; None before the first."""
     current_checksum: str
     was_as_of_given: bool
     """Whether the working marts were built for a day given by hand."""
@@ -82,11 +90,24 @@ class State:
 
 def reason_to_build(parameters: Parameters, state: State) -> str | None:
     """Say why the marts must be built, or None when the last release is still what a run would publish."""
+    reasons = _reasons(parameters, state)
+    return reasons[0] if reasons else None
+
+
+def is_only_of_definitions(parameters: Parameters, state: State) -> bool:
+    """Say whether definitions of segments are all that changed: what does not follow from them stands as it is."""
+    return _reasons(parameters, state) == [DEFINITIONS_CHANGED]
+
+
+def _reasons(parameters: Parameters, state: State) -> list[str]:
+    built, current = state.built_checksum or "", state.current_checksum
+    is_same_code = built.partition(".")[0] == current.partition(".")[0]
     reasons = (
         (state.built_checksum is None, "nothing is published yet"),
         (state.pending_loads > 0, f"{state.pending_loads} loaded files wait for publication"),
         (state.pending_requests > 0, f"{state.pending_requests} requests to recompute dates"),
-        (state.built_checksum != state.current_checksum, "models, macros or seeds changed"),
+        (not is_same_code, "models, macros or seeds changed"),
+        (is_same_code and built != current, DEFINITIONS_CHANGED),
         (parameters.as_of_date is not None, f"as-of date {parameters.as_of_date} is asked for"),
         (state.was_as_of_given, "the last build was for an as-of date given by hand"),
         (state.is_build_unfinished, "the last build has not been published"),
@@ -96,7 +117,7 @@ def reason_to_build(parameters: Parameters, state: State) -> str | None:
         (parameters.test_all_history, "all history is to be tested"),
         (parameters.retrain, "the models are to be fitted anew"),
     )
-    return next((reason for holds, reason in reasons if holds), None)
+    return [reason for holds, reason in reasons if holds]
 
 
 def reason_to_refresh(parameters: Parameters, *, built_checksums: set[str], current_checksum: str) -> str | None:

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def copy_project(project: Path) -> Path:
-    """Copy what dbt parses into a new folder; return it."""
-    for name in ("models", "macros", "seeds", "tests/dbt"):
+def copy_project(project: Path, *, with_code: bool = False) -> Path:
+    """Copy what dbt parses, and with it the Python packages where they are to run on the copy; return its folder."""
+    for name in ("models", "macros", "seeds", "tests/dbt", *(("orchestration", "ml") if with_code else ())):
         shutil.copytree(PROJECT_DIR / name, project / name)
     for name in ("dbt_project.yml", "profiles.yml"):
         shutil.copy(PROJECT_DIR / name, project)

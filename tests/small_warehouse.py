@@ -80,6 +80,14 @@ class SmallWarehouse:
             con.execute("set TimeZone = 'UTC'")
             yield con
 
+    def __post_init__(self) -> None:
+        """Refuse a manifest of another project: dbt-duckdb reads seeds where they were when it was parsed."""
+        seeds = (node for node in self.manifest.nodes.values() if node.resource_type == "seed")
+        roots = {Path(seed.root_path).resolve() for seed in seeds}
+        if roots != {self.project.resolve()}:
+            message = f"the manifest is of {roots}, the project is {self.project}: parse_project"
+            raise ValueError(message)
+
     def create(self) -> SmallWarehouse:
         """Make the folder and the empty raw tables."""
         self.home.mkdir(parents=True, exist_ok=True)

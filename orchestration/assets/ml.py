@@ -50,7 +50,7 @@ def trained_models(
     """Fit the models of each tenant that has none of its as-of date's month; keep what their backtests say."""
     home, began, started = warehouse.home, ledger.utc_now(), time.monotonic()
     with home.connect() as con, MemorySampler() as memory:
-        due = [t for t in _tenants(con) if wishes.parameters.retrain or _in_force(home, t) is None]
+        due = [t for t in _tenants(con, context.run.run_id) if wishes.parameters.retrain or _in_force(home, t) is None]
         fitted = [_train(con, home, tenant, context.run.run_id, began) for tenant in due]
         cost = {"seconds": time.monotonic() - started, "started_at": began, "peak_memory_bytes": memory.peak}
         ledger.record(con, [ledger.Step(context.run.run_id, "train", "ml", "success", sum(fitted), **cost)])
@@ -76,7 +76,7 @@ def recorded_scores(
     """Score every customer who has bought, and record the scores of the tenants that gate 2 lets pass."""
     home, began, started = warehouse.home, ledger.utc_now(), time.monotonic()
     with home.connect() as con, MemorySampler() as memory:
-        tenants = _tenants(con)
+        tenants = _tenants(con, context.run.run_id)
         scores = {tenant.user_id: _score(con, home, tenant) for tenant in tenants}
         verdict = prediction_gate.judge(
             [_measured(con, tenant, scores[tenant.user_id]) for tenant in tenants], home.docs
@@ -90,14 +90,17 @@ def recorded_scores(
     for user_id, sentences in verdict.warnings.items():
         for sentence in sentences:
             say(f"        warning: scores of {user_id}: {sentence}")
-    say(f"score   {count:,} customers of {len(passed)} tenants in {time.monotonic() - started:.1f} s")
+    if tenants:
+        say(f"score   {count:,} customers of {len(passed)} tenants in {time.monotonic() - started:.1f} s")
     for key in RECORDINGS:
         yield dg.MaterializeResult(asset_key=key, metadata={"customers": count})
     yield prediction_check(verdict, asset_key=RECORDINGS[1])
 
 
-def _tenants(con: DuckDBPyConnection) -> list[Tenant]:
-    """Return the tenants with a customer who has bought."""
+def _tenants(con: DuckDBPyConnection, run_id: str) -> list[Tenant]:
+    """Return the tenants with a customer who has bought; none where a run builds no features: its scores stand."""
+    if any(step.selection for step in ledger.steps_of_run(con, run_id)):
+        return []
     from ml.training import Settings
 
     rows = con.execute("""

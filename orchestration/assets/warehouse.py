@@ -4,15 +4,19 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
+from graphlib import TopologicalSorter
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtCliResource, dbt_assets
+from packaging.version import Version
 
 from orchestration import evaluations, ledger
 from orchestration.console import say
@@ -20,8 +24,15 @@ from orchestration.costs import Costs
 from orchestration.failures import in_words
 from orchestration.home import MANIFEST, Home, incremental_checksum, read_manifest
 from orchestration.memory import MemorySampler
-from orchestration.parameters import MODELS_STEP, reason_to_refresh
+from orchestration.parameters import (
+    FOLLOWS_DEFINITIONS,
+    MODELS_STEP,
+    TELLS_WHAT_WAITS,
+    is_only_of_definitions,
+    reason_to_refresh,
+)
 from orchestration.resources import WarehouseResource, Wishes
+from orchestration.state import waiting
 
 FEATURES = "+customer_features +customer_outcomes"
 """What predictions are made from, with all that needs: built and tested before them. Everything else comes after."""
@@ -38,6 +49,18 @@ DBT_LOG = "dbt.log"
 """What dbt said in the last run, in WAREHOUSE_HOME."""
 
 
+class Dbt(DbtCliResource):
+    """dbt, without what Dagster would ask of it before each build: five seconds of every run."""
+
+    def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> None:
+        """Make none: it would count rows and read columns for Dagster, which the run ledger and contracts do."""
+
+    @cached_property
+    def _cli_version(self) -> Version:
+        """Return the version of the dbt that is installed beside us, which is the one that runs."""
+        return Version(version("dbt-core"))
+
+
 class Translator(DagsterDbtTranslator):
     """Groups assets by room (staging, marts_rfm and so on)."""
 
@@ -48,7 +71,7 @@ class Translator(DagsterDbtTranslator):
 
 @dbt_assets(manifest=MANIFEST, name="dbt_features", select=FEATURES, dagster_dbt_translator=Translator())
 def dbt_features(
-    context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: WarehouseResource, wishes: Wishes
+    context: dg.AssetExecutionContext, dbt: Dbt, warehouse: WarehouseResource, wishes: Wishes
 ) -> Iterator[Any]:
     """Build and test what predictions are made from. Touched dates only, or whole when code of these models changed."""
     home = warehouse.home
@@ -59,6 +82,7 @@ def dbt_features(
             built_checksums=ledger.checksums_in_tables(con, MODELS_STEP),
             current_checksum=checksum,
         )
+        is_part = not (context.is_subset or refresh) and is_only_of_definitions(wishes.parameters, waiting(con, home))
         whole = ledger.Step(
             context.run_id,
             MODELS_STEP,
@@ -69,27 +93,29 @@ def dbt_features(
             code_checksum=checksum,
             is_full_refresh=refresh is not None,
             message=refresh,
+            selection=FOLLOWS_DEFINITIONS if is_part else None,
         )
         if ledger.is_unpublished(con, MODELS_STEP):
             evaluations.forget_unpublished(con)
         # Before dbt begins: whatever ends this run, the next one knows which code the tables may come from.
         ledger.record(con, [whole])
-    say("models  " + (f"full refresh of the event-level models: {refresh}" if refresh else "touched dates only"))
+    say("models  " + _extent(whole))
     # Of runs and verifications that were killed.
     for leftover in [*(home.path / "tmp").glob("dbt-*"), home.scratch]:
         shutil.rmtree(leftover, ignore_errors=True)
     # A test that also reads later models waits for them.
-    yield from _build(context, dbt, home, whole, [*_arguments(wishes, whole), "--indirect-selection", "cautious"])
+    arguments = [*_arguments(wishes, whole, TELLS_WHAT_WAITS), "--indirect-selection", "cautious"]
+    yield from _build(context, dbt, home, whole, arguments)
 
 
 @dbt_assets(manifest=MANIFEST, name="dbt_models", exclude=FEATURES, dagster_dbt_translator=Translator())
 def dbt_models(
-    context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: WarehouseResource, wishes: Wishes
+    context: dg.AssetExecutionContext, dbt: Dbt, warehouse: WarehouseResource, wishes: Wishes
 ) -> Iterator[Any]:
     """Build and test all other models, of which some read predictions."""
     with warehouse.home.connect() as con:
         whole = ledger.step(con, context.run_id, MODELS_STEP)
-    yield from _build(context, dbt, warehouse.home, whole, _arguments(wishes, whole))
+    yield from _build(context, dbt, warehouse.home, whole, _arguments(wishes, whole, FOLLOWS_DEFINITIONS))
     with warehouse.home.connect() as con:
         whole = replace(ledger.step(con, context.run_id, MODELS_STEP), status="success")
         ledger.record(con, [whole])
@@ -101,26 +127,37 @@ def dbt_models(
     say(f"models  {len(built)} built, {tests} tests passed or warned in {whole.seconds:.1f} s")
 
 
-def _arguments(wishes: Wishes, whole: ledger.Step) -> list[str]:
-    return wishes.parameters.dbt_arguments(full_refresh=whole.is_full_refresh is True)
+def _extent(whole: ledger.Step) -> str:
+    if whole.is_full_refresh:
+        return f"full refresh of the event-level models: {whole.message}"
+    return "only what follows from the definitions of segments" if whole.selection else "touched dates only"
+
+
+def _arguments(wishes: Wishes, whole: ledger.Step, selection: str) -> list[str]:
+    """Return the dbt command of one of the two builds; `selection` is its part where the run builds some models."""
+    arguments = wishes.parameters.dbt_arguments(full_refresh=whole.is_full_refresh is True)
+    return [*arguments, "--select", selection] if whole.selection else arguments
 
 
 def _build(
-    context: dg.AssetExecutionContext, dbt: DbtCliResource, home: Home, whole: ledger.Step, arguments: list[str]
+    context: dg.AssetExecutionContext, dbt: Dbt, home: Home, whole: ledger.Step, arguments: list[str]
 ) -> Iterator[Any]:
     """Run one of the run's two dbt builds, and add what it cost to the row of the models as a whole."""
-    started, began, manifest = time.monotonic(), ledger.utc_now(), read_manifest()
+    started, began = time.monotonic(), ledger.utc_now()
     target = home.path / "tmp" / f"dbt-{context.run_id}-{context.op.name}"
     # The project's own was written by `dbt parse`, under another profile: dbt would parse all anew, five seconds a run.
     # A run that is killed takes it along, and costs the next one these seconds.
     _move_if_there(home.parsed_project, target / home.parsed_project.name)
-    invocation = dbt.cli(arguments, context=context, target_path=target, raise_on_error=False)
+    # With a context, Dagster adds the selection of all assets of the build.
+    of = {"manifest": MANIFEST, "dagster_dbt_translator": Translator()} if whole.selection else {"context": context}
+    invocation = dbt.cli(arguments, **of, target_path=target, raise_on_error=False)
     with (
         _killed_with_us(invocation.process),
         MemorySampler(invocation.process.pid, with_children=True) as memory,
     ):
-        yield from _with_progress(invocation, context, home.path / DBT_LOG)
-    results = _results(target)
+        events = _with_progress(invocation, context, home.path / DBT_LOG)
+        yield from _with_standing(events, context) if whole.selection else events
+    results, manifest = _results(target), read_manifest(_written(target / MANIFEST.name) or MANIFEST)
     _move_if_there(target / home.parsed_project.name, home.parsed_project)
     shutil.rmtree(target, ignore_errors=True)
     succeeded = invocation.is_successful()
@@ -137,6 +174,20 @@ def _build(
         ledger.record(con, [*steps, whole])
     if not succeeded:
         raise dg.Failure(description=_explain(results, home), allow_retries=False)
+
+
+def _with_standing(events: Iterable[Any], context: dg.AssetExecutionContext) -> Iterator[Any]:
+    """Tell Dagster also of the tables that stand as the last run left them: it skips what reads others.
+
+    It wants to hear of a table after those that it is made from.
+    """
+    told = list(events)
+    outputs = {event.output_name: event for event in told if isinstance(event, dg.Output)}
+    for key in TopologicalSorter(context.assets_def.asset_deps).static_order():
+        if key in context.selected_asset_keys:
+            built = outputs.get(context.output_for_asset_key(key))
+            yield built or dg.MaterializeResult(asset_key=key, metadata={"stands_as_it_was": True})
+    yield from (event for event in told if not isinstance(event, dg.Output))
 
 
 def _most(*numbers: int | None) -> int | None:
@@ -196,8 +247,12 @@ def _with_progress(invocation: DbtCliInvocation, context: dg.AssetExecutionConte
 
 
 def _results(target: Path) -> list[dict[str, Any]]:
-    file = target / "run_results.json"
-    return json.loads(file.read_text(encoding="utf-8"))["results"] if file.exists() else []
+    file = _written(target / "run_results.json")
+    return json.loads(file.read_text(encoding="utf-8"))["results"] if file else []
+
+
+def _written(artifact: Path) -> Path | None:
+    return artifact if artifact.exists() else None
 
 
 def _step(result: Mapping[str, Any], costs: Costs, run_id: str, began: datetime) -> ledger.Step:

@@ -91,7 +91,7 @@ TABLES = {
     "raw.run_ledger": """run_id varchar, step varchar, kind varchar, status varchar,
         row_count bigint, seconds double, started_at timestamp, code_checksum varchar,
         is_full_refresh boolean, message varchar, rows_in bigint, rows_out bigint,
-        dates_recomputed bigint, peak_memory_bytes bigint""",
+        dates_recomputed bigint, peak_memory_bytes bigint, selection varchar""",
     "raw.releases": """release_id varchar, run_id varchar, published_at timestamp,
         as_of_date date, code_checksum varchar, is_accepted_by_hand boolean, message varchar""",
     "raw.restatements": """release_id varchar, previous_release_id varchar, user_id varchar,

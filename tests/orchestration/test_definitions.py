@@ -16,21 +16,25 @@ import dagster as dg
 import duckdb
 import pytest
 from click.testing import CliRunner
+from dagster_dbt import DbtCliResource
 
 from orchestration import cli, ledger, load
 from orchestration.assets.raw import FEEDS
+from orchestration.assets.warehouse import Dbt
 from orchestration.home import (
+    DEFINITIONS,
     Home,
     SettingError,
     WarehouseBusyError,
     duckdb_memory,
     exclusive,
     incremental_checksum,
+    manifest_is_current,
     project_checksum,
     read_manifest,
     schedule_hour,
 )
-from orchestration.parameters import Parameters, State, reason_to_build, reason_to_refresh
+from orchestration.parameters import Parameters, State, is_only_of_definitions, reason_to_build, reason_to_refresh
 from orchestration.sensors import fingerprint
 
 PROJECT_DIR = Path(__file__).parents[2]
@@ -195,6 +199,34 @@ def test_a_run_builds_only_for_a_reason(parameters: Parameters, state: State, re
     assert found is None if reason is None else reason in (found or "")
 
 
+DEFINED_ANEW = replace(QUIET, built_checksum="a.1", current_checksum="a.2")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "state", "is_only_of_them"),
+    [
+        (Parameters(), DEFINED_ANEW, True),
+        (Parameters(), replace(DEFINED_ANEW, current_checksum="a.1"), False),
+        (Parameters(), replace(DEFINED_ANEW, current_checksum="b.2"), False),
+        (Parameters(), replace(DEFINED_ANEW, built_checksum=None), False),
+        (Parameters(), replace(DEFINED_ANEW, pending_loads=1), False),
+        (Parameters(), replace(DEFINED_ANEW, pending_requests=1), False),
+        (Parameters(), replace(DEFINED_ANEW, was_as_of_given=True), False),
+        (Parameters(), replace(DEFINED_ANEW, is_build_unfinished=True), False),
+        (Parameters(retrain=True), DEFINED_ANEW, False),
+        (Parameters(full_refresh=True), DEFINED_ANEW, False),
+        (Parameters(test_all_history=True), DEFINED_ANEW, False),
+        (Parameters(as_of_date=date(2024, 1, 1)), DEFINED_ANEW, False),
+    ],
+)
+def test_definitions_are_all_that_changed_or_not(
+    parameters: Parameters,
+    state: State,
+    is_only_of_them: bool,  # noqa: FBT001 - a parametrized case
+) -> None:
+    assert is_only_of_definitions(parameters, state) is is_only_of_them
+
+
 @pytest.mark.parametrize(
     ("parameters", "built", "refreshes"),
     [
@@ -255,6 +287,44 @@ def test_project_checksum_follows_every_file_that_dbt_reads(tmp_path: Path) -> N
     before = project_checksum(tmp_path)
     (tmp_path / "models" / "a.sql").write_text("select 2")
     assert project_checksum(tmp_path) != before
+
+
+def test_project_checksum_has_a_part_for_definitions(tmp_path: Path) -> None:
+    for name in (*DEFINITIONS, "seeds/segments/loyalty_tiers.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("key\n")
+    for name in (*DEFINITIONS, "seeds/segments/loyalty_tiers.csv"):
+        code, definitions = project_checksum(tmp_path).split(".")
+        (tmp_path / name).write_text("key\n1\n")
+        changed_code, changed_definitions = project_checksum(tmp_path).split(".")
+        assert (code == changed_code) is (name in DEFINITIONS)
+        assert (definitions == changed_definitions) is (name not in DEFINITIONS)
+
+
+def test_definitions_are_the_dated_seeds(manifest: dict) -> None:
+    seeds = [node for node in manifest["nodes"].values() if node["resource_type"] == "seed"]
+    assert {node["original_file_path"] for node in seeds if node["config"]["meta"].get("dated")} == set(DEFINITIONS)
+
+
+def test_a_changed_definition_needs_no_new_manifest(tmp_path: Path) -> None:
+    for name in (*DEFINITIONS, "profiles.yml", "models/a.sql"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    manifest = tmp_path / "manifest.json"
+    assert not manifest_is_current(tmp_path, manifest)
+    manifest.write_text("{}")
+    later = manifest.stat().st_mtime + 60
+    os.utime(tmp_path / DEFINITIONS[0], (later, later))
+    assert manifest_is_current(tmp_path, manifest)
+    os.utime(tmp_path / "models/a.sql", (later, later))
+    assert not manifest_is_current(tmp_path, manifest)
+
+
+def test_dbt_is_asked_nothing_beforehand() -> None:
+    """What is overridden is private: under another name it would cost seconds of every run again, unnoticed."""
+    overridden = {name for name in vars(Dbt) if name in ("_initialize_dbt_core_adapter", "_cli_version")}
+    assert len(overridden) == 2
+    assert overridden <= vars(DbtCliResource).keys()
 
 
 def test_a_raw_file_that_is_still_written_to_starts_no_run(tmp_path: Path) -> None:

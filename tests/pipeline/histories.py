@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from small_warehouse import PROJECT_DIR
 
 from orchestration import evaluations, ledger, load
+from orchestration.parameters import FOLLOWS_DEFINITIONS, TELLS_WHAT_WAITS
 from orchestration.segments import add_segment, change_segment, retire_segment
 
 if TYPE_CHECKING:
@@ -343,6 +344,11 @@ def redefine(seeds: Path, number: int) -> None:
     elif number == ROUNDS - 1:
         retire_segment(seeds, "late", since=today + timedelta(days=30))
         change_segment(seeds, "buyers", criteria='{"minOrders": 2}', since=today - timedelta(days=9))
+    elif number == ROUNDS:
+        as_of_date = today - timedelta(days=2)
+        add_segment(seeds, name="added", segment_type="custom", criteria='{"minOrders": 1}', since=as_of_date)
+        change_segment(seeds, "returning", criteria=SMALL_SEGMENTS["near"], since=today - timedelta(days=5))
+        retire_segment(seeds, "penless", since=today - timedelta(days=3))
 
 
 def play(warehouse: SmallWarehouse, tenants: dict[str, History], last_selection: Iterable[str] = ()) -> None:
@@ -363,6 +369,13 @@ def play(warehouse: SmallWarehouse, tenants: dict[str, History], last_selection:
         warehouse.build(*(last_selection if number == ROUNDS - 1 else INCREMENTAL), *BATCHES)
         if number not in UNPUBLISHED and number != ROUNDS - 1:
             warehouse.publish()
+
+
+def change_only_definitions(warehouse: SmallWarehouse) -> None:
+    """Publish, change definitions, and build what a run builds that nothing came in for."""
+    warehouse.publish()
+    redefine(warehouse.project / "seeds", ROUNDS)
+    warehouse.build("--select", f"{TELLS_WHAT_WAITS} {FOLLOWS_DEFINITIONS}", *BATCHES)
 
 
 OF_THE_RUN = {

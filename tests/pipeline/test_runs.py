@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 from real_warehouse import Warehouse, land_late_file
+from small_project import copy_project
 
 from orchestration import sample_data
+from orchestration.parameters import FOLLOWS_DEFINITIONS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -154,6 +156,31 @@ def test_incidents_leave_the_same_rows_as_an_undisturbed_run(undisturbed: Wareho
     assert found.keys() == expected.keys()
     for table, rows in expected.items():
         assert found[table] == rows, table
+
+
+def test_changed_definitions_build_what_follows_from_them(undisturbed: Warehouse, tmp_path: Path) -> None:
+    """Nothing came in: the tables that no definition decides stand, and are published beside the new ones. Two runs."""
+    shutil.copytree(undisturbed.home, tmp_path / "home", symlinks=True)
+    warehouse, project = Warehouse(tmp_path / "home"), copy_project(tmp_path / "project", with_code=True)
+    in_copy = f"import sys; sys.path.insert(0, {str(project)!r})"
+    criteria = '{"minOrders": 3}'
+    warehouse.run("segments", "add", "--name", "Thrice", "--type", "custom", "--criteria", criteria, before=in_copy)
+    said = warehouse.run("run", before=in_copy)
+    assert "only what follows from the definitions of segments" in said
+    ((selection, built),) = warehouse.rows("""
+        select any_value(selection) filter (step = 'models'), count(*) filter (kind = 'model')
+        from marts.run_ledger where run_id = (select arg_max(run_id, started_at) from marts.run_ledger)
+    """)
+    assert selection == FOLLOWS_DEFINITIONS
+    assert 40 < built < len(list((project / "models").rglob("*.sql"))) / 2
+    members = "select count(*) from marts.segment_members where segment_key = 'thrice' and is_current"
+    buyers = "select count(*) from marts.customer_behavior_summary where total_purchases >= 3"
+    assert warehouse.rows(members) == warehouse.rows(buyers) != [(0,)]
+    before, after = undisturbed.marts(), warehouse.marts()
+    changed = {table for table in before if before[table] != after[table]}
+    assert "segment_members" in changed
+    assert {"customers", "orders", "customer_rfm", "customer_features"}.isdisjoint(changed)
+    assert "nothing new" in warehouse.run("run", before=in_copy)
 
 
 @pytest.mark.deep

@@ -14,6 +14,7 @@ described as (
         kind,
         status,
         message,
+        selection,
         code_checksum,
         row_count,
         rows_in,

@@ -148,7 +148,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def told(project: Path) -> Told:
     """Build four times: the first day, the same again, a second day with more segments, and that one in full."""
     home = project.parent
-    warehouse = SmallWarehouse(home / "warehouse", parse_project(home / "parse", project)).create()
+    warehouse = SmallWarehouse(home / "warehouse", parse_project(home / "parse", project), project).create()
 
     def stage(name: str) -> Stage:
         return Stage(warehouse.copy_to(home / name))

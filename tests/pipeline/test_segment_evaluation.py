@@ -371,7 +371,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> SmallWarehouse:
     for name in ("dbt_project.yml", "profiles.yml"):
         shutil.copy(PROJECT_DIR / name, project)
     _write_seeds(project)
-    warehouse = SmallWarehouse(home / "warehouse", parse_project(home / "parse", project)).create()
+    warehouse = SmallWarehouse(home / "warehouse", parse_project(home / "parse", project), project).create()
     organizations = [organization(user_id, "2022-01-01", timezone=zone) for user_id, zone in ZONES.items()]
     warehouse.load(organizations=organizations, customers=PROFILES, events=EVENTS, loaded_at=LOADED_AT)
     warehouse.build("--select", *(f"+{model}" for model in MODELS))

@@ -279,7 +279,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> SmallWarehouse:
             since=date(2000, 1, 1),
             criteria=criteria_of(name),
         )
-    warehouse = SmallWarehouse(home / "warehouse", parse_project(home / "parse", project)).create()
+    warehouse = SmallWarehouse(home / "warehouse", parse_project(home / "parse", project), project).create()
     rows = [row for key, pair in SHIPPED.items() for row in pair.rows(key)]
     rows += [row for name, pair in CRITERIA.items() for row in pair.rows(f"criterion_{name}")]
     tenants = [organization(name, "2024-01-01", org_type="ecommerce", **BERLIN) for name in ("shop", "grid", "vip")]

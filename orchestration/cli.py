@@ -123,6 +123,8 @@ def prepare() -> Home:
         command = [DBT, "--quiet", "parse", "--target-path", str(MANIFEST.parent)]
         subprocess.run(command, cwd=PROJECT_DIR, check=True)  # noqa: S603 - our own dbt, constant arguments
         MANIFEST.touch()
+        # The first build need not parse it all again.
+        shutil.copy(MANIFEST.with_name(home.parsed_project.name), home.parsed_project)
     return home
 
 

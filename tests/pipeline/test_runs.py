@@ -158,6 +158,7 @@ def test_incidents_leave_the_same_rows_as_an_undisturbed_run(undisturbed: Wareho
         assert found[table] == rows, table
 
 
+@pytest.mark.deep
 def test_changed_definitions_build_what_follows_from_them(undisturbed: Warehouse, tmp_path: Path) -> None:
     """Nothing came in: the tables that no definition decides stand, and are published beside the new ones. Two runs."""
     shutil.copytree(undisturbed.home, tmp_path / "home", symlinks=True)

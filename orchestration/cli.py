@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -123,8 +124,9 @@ def prepare() -> Home:
         command = [DBT, "--quiet", "parse", "--target-path", str(MANIFEST.parent)]
         subprocess.run(command, cwd=PROJECT_DIR, check=True)  # noqa: S603 - our own dbt, constant arguments
         MANIFEST.touch()
-        # The first build need not parse it all again.
-        shutil.copy(MANIFEST.with_name(home.parsed_project.name), home.parsed_project)
+        # The first build need not parse it all again; it can.
+        with suppress(OSError):
+            shutil.copy(MANIFEST.with_name(home.parsed_project.name), home.parsed_project)
     return home
 
 

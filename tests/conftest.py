@@ -21,7 +21,6 @@ LONG_FILES = (
     "test_customer_segmentation.py",
     "test_restatements.py",
     "test_models.py",
-    "test_past_days.py",
     "test_uploaded_scores.py",
     "test_operations.py",
     "test_singular_tests.py",

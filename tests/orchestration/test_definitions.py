@@ -20,7 +20,6 @@ from dagster_dbt import DbtCliResource
 
 from orchestration import cli, ledger, load
 from orchestration.assets.raw import FEEDS
-from orchestration.assets.warehouse import Dbt
 from orchestration.home import (
     DEFINITIONS,
     Home,
@@ -322,6 +321,8 @@ def test_a_changed_definition_needs_no_new_manifest(tmp_path: Path) -> None:
 
 def test_dbt_is_asked_nothing_beforehand() -> None:
     """What is overridden is private: under another name it would cost seconds of every run again, unnoticed."""
+    from orchestration.assets.warehouse import Dbt
+
     overridden = {name for name in vars(Dbt) if name in ("_initialize_dbt_core_adapter", "_cli_version")}
     assert len(overridden) == 2
     assert overridden <= vars(DbtCliResource).keys()

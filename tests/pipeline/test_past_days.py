@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
 from histories import RECORDED, differing_tenants
 from small_data import fill
 from small_warehouse import SmallWarehouse
@@ -29,6 +30,7 @@ HOLD_WAITING_EVENTS = {
 """Marts that hold events or uploads after the as-of date, or count them; a release apart ends at the date."""
 
 
+@pytest.mark.deep
 def test_a_past_day_is_what_the_day_itself_would_have_given(tmp_path: Path, dbt_manifest: Manifest) -> None:
     today = SmallWarehouse(tmp_path / "today", dbt_manifest).create()
     fill(today)

@@ -194,6 +194,7 @@ def test_a_day_knows_the_predictions_made_up_to_it(dbt_manifest: Manifest, tmp_p
     assert _memberships(warehouse) == [("model", day[20], day[10]), ("upload", day[20], None)]
 
 
+@pytest.mark.deep
 def test_outcomes_survive_and_are_not_made_anew(dbt_manifest: Manifest, tmp_path: Path) -> None:
     warehouse = SmallWarehouse(tmp_path / "home", dbt_manifest).create()
     warehouse.load(events=[event("a", _at(days_ago), "purchase", event_value=10) for days_ago in (60, 39, 11, 10, 0)])

@@ -49,8 +49,11 @@ grouped as (
             {%- for year in years %}
                 cast(sum(expected_spend_{{ year }}year) as decimal(38, 4)) as expected_spend_{{ year }}year,
             {%- endfor %}
-            cast(avg(predicted_ltv_1year) as double) as average_predicted_ltv_1year,
-            avg(churn_probability) as average_churn_probability,
+            -- Summed in whole numbers: no order of summation shows in the means.
+            cast(sum(predicted_ltv_1year) as double) / nullif(count(predicted_ltv_1year), 0)
+                as average_predicted_ltv_1year,
+            cast(sum(cast(churn_probability as decimal(18, 15))) as double) / nullif(count(churn_probability), 0)
+                as average_churn_probability,
             min(as_of_date) as as_of_date
         from joined
         group by user_id, group_key

@@ -323,9 +323,8 @@ def test_dbt_is_asked_nothing_beforehand() -> None:
     """What is overridden is private: under another name it would cost seconds of every run again, unnoticed."""
     from orchestration.assets.warehouse import Dbt
 
-    overridden = {name for name in vars(Dbt) if name in ("_initialize_dbt_core_adapter", "_cli_version")}
-    assert len(overridden) == 2
-    assert overridden <= vars(DbtCliResource).keys()
+    overridden = {"_initialize_dbt_core_adapter", "_cli_version"}
+    assert overridden <= vars(Dbt).keys() & vars(DbtCliResource).keys()
 
 
 def test_a_raw_file_that_is_still_written_to_starts_no_run(tmp_path: Path) -> None:
